@@ -1,1 +1,15 @@
-//! Skeleton.
+//! What both services need to be good processes: a lifecycle that starts and stops every task,
+//! logs, and a listener for metrics and health.
+//!
+//! Imports nothing of the workspace and knows nothing of webhooks.
+
+pub mod admin;
+pub mod error_chain;
+pub mod lifecycle;
+pub mod readiness;
+pub mod secret;
+pub mod telemetry;
+
+pub use error_chain::error_chain;
+pub use lifecycle::{Lifecycle, Stopped};
+pub use readiness::Readiness;

@@ -1,0 +1,58 @@
+//! Whether the process can do its work: named checks, asked by `/readyz`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// The checks of one process; clones share them.
+#[derive(Clone, Default)]
+pub struct Readiness {
+    checks: Arc<Mutex<Vec<(&'static str, Check)>>>,
+}
+
+impl std::fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Readiness").finish_non_exhaustive()
+    }
+}
+
+impl Readiness {
+    /// No checks: ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a check. It must answer at once, from memory; its error says what is missing.
+    pub fn add<F>(&self, name: &'static str, check: F)
+    where
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+    {
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.push((name, Box::new(check)));
+    }
+
+    /// What is not ready, by name, with the reason.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks
+            .iter()
+            .filter_map(|(name, check)| check().err().map(|reason| (*name, reason)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_missing() {
+        let readiness = Readiness::new();
+        readiness.add("database", || Ok(()));
+        readiness.add("broker", || Err("not connected".to_owned()));
+        assert_eq!(
+            readiness.problems(),
+            [("broker", "not connected".to_owned())]
+        );
+    }
+}
