@@ -1,0 +1,4 @@
+//! End to end tests: the whole of Signpost on real RabbitMQ, PostgreSQL and sockets, and the rules
+//! that the repository keeps.
+
+mod tidy;
