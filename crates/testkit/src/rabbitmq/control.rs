@@ -92,7 +92,8 @@ impl RabbitControl {
         self.environment(&mut command);
         command
             .args([
-                "-r",
+                "-h",
+                &name,
                 "-sname",
                 NODE_NAME,
                 "-c",
