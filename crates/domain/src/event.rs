@@ -53,13 +53,22 @@ pub enum DataError {
 /// # Errors
 /// What is wrong with it.
 pub fn check_data(data: &[u8]) -> Result<(), DataError> {
-    if depth(data) > MAX_DATA_DEPTH {
-        return Err(DataError::TooDeep);
-    }
+    check_depth(data)?;
     match serde_json::from_slice::<&serde_json::value::RawValue>(data) {
         Ok(_) => Ok(()),
         Err(error) => Err(DataError::NotJson(error.to_string())),
     }
+}
+
+/// Checks the nesting alone, for data that is known to be JSON.
+///
+/// # Errors
+/// [`DataError::TooDeep`].
+pub fn check_depth(data: &[u8]) -> Result<(), DataError> {
+    if depth(data) > MAX_DATA_DEPTH {
+        return Err(DataError::TooDeep);
+    }
+    Ok(())
 }
 
 /// The deepest nesting of brackets outside strings, counted without recursion.
