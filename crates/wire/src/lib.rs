@@ -65,6 +65,24 @@
 //!
 //! # A profile of one's own
 //!
+//! | part | what it is | left out |
+//! |---|---|---|
+//! | `body` | JSON template: strings that are exactly `{type}`, `{id}`, `{tenant}`, `{timestamp}` or `{data}` are replaced; `"{data}"` alone sends the data alone. A tenant id of digits alone becomes a number | required |
+//! | `timestamp` | `"rfc3339"`, `{"rfc3339": n}` with n fraction digits, or `"unix"` (a number in a body) | `"rfc3339"` |
+//! | `headers` | name → template with `{type}`, `{type_path}` (`orders/create`), `{id}`, `{tenant}`, `{timestamp}`, `{attempt}`, `{attempt_timestamp}`, `{delivery_id}` | none |
+//! | `content_type` | the `Content-Type` | `application/json` |
+//! | `signature.header` | the header's name | required |
+//! | `signature.algorithm` | `hmac-sha256`, `hmac-sha512`, `ed25519` | `hmac-sha256` |
+//! | `signature.content` | what is signed: `{body}`, and `{id}`, `{timestamp}`, `{type}`, `{tenant}`, `{delivery_id}`, `{attempt}` where a header carries exactly that | `{body}` |
+//! | `signature.encoding` | `hex` or `base64` | `hex` |
+//! | `signature.value` | the header's template: `{signature}` once, `{timestamp}` at most once | `{signature}` |
+//! | `signature.separator` | room for several keys in a rotation: the value is cut at it, and the piece with `{signature}` is repeated for each key (`t=…,v1=…,v1=…`) | only the first key signs |
+//! | `signature.key` | `utf8` (the text is the key) or `base64-after-prefix` (`whsec_`, `whsk_`) | `utf8`; for Ed25519 the other |
+//! | `signature.scope` | `endpoint` or `tenant`: whose secret signs | `endpoint` |
+//! | `signature.required` | `false`: without a secret the request goes out unsigned | `true` |
+//! | `success`, `retry`, `timeout` | carried for the code that delivers, not read here | `["200-299"]`, ten retries, `15s` |
+//! | `description` | a sentence for people | none |
+//!
 //! ```
 //! use signpost_wire::Profile;
 //!
