@@ -1,0 +1,87 @@
+//! `signpost stats`: counts and rates of a tenant.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{App, details, text};
+use crate::client::Call;
+use crate::error::Result;
+use crate::output::{Cell, Column, Table};
+
+/// Counts and rates per status, endpoint and event type.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  signpost stats --tenant acme --since 24h")]
+pub struct Stats {
+    /// From when on: a time or how long ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+}
+
+impl Stats {
+    /// Runs it.
+    pub async fn run(self, app: &mut App<'_>) -> Result<()> {
+        let tenant = app.tenant.clone();
+        let since = self
+            .since
+            .map(|text| super::paging::moment(&text, app.clock.now()))
+            .transpose()?;
+        let call = Call::get(["tenants", &tenant, "stats"]).query("since", since);
+        let answer = app.call(call).await?;
+        if app.out.is_json() {
+            return app.out.json(&answer.body);
+        }
+        let value = answer.value()?;
+        let Some(parts) = value.as_object() else {
+            return app.out.line(details(&answer.body)?);
+        };
+        for (name, part) in parts {
+            show_part(app, name, part)?;
+        }
+        Ok(())
+    }
+}
+
+/// One part: a table where it is a list of objects or a map, a line where it is a figure.
+fn show_part(app: &mut App<'_>, name: &str, part: &Value) -> Result<()> {
+    match part {
+        Value::Array(rows) if rows.iter().all(Value::is_object) => {
+            let Some(first) = rows.first().and_then(Value::as_object) else {
+                return app.out.line(format!("{name}  -\n"));
+            };
+            let mut table = Table::new(
+                first
+                    .keys()
+                    .map(|key| Column::whole(heading(key)))
+                    .collect::<Vec<_>>(),
+            );
+            for row in rows {
+                let cells = first.keys().map(|key| text(row, &format!("/{key}")).into());
+                table.row(cells.collect::<Vec<Cell>>());
+            }
+            app.out.line(name)?;
+            app.out.table(table)?;
+            app.out.line("")
+        }
+        Value::Object(map) => {
+            let mut table = Table::new([Column::whole(heading(name)), Column::whole("COUNT")]);
+            for (key, value) in map {
+                table.row([key.as_str().into(), show_figure(value).into()]);
+            }
+            app.out.table(table)?;
+            app.out.line("")
+        }
+        other => app.out.line(format!("{name}  {}", show_figure(other))),
+    }
+}
+
+fn show_figure(value: &Value) -> String {
+    match value {
+        Value::String(text) => crate::output::time(text),
+        other => other.to_string(),
+    }
+}
+
+/// The heading of a column whose name the server gave.
+fn heading(name: &str) -> String {
+    name.replace('_', " ").to_uppercase()
+}
