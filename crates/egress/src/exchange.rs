@@ -1,0 +1,185 @@
+//! One HTTP/1.1 connection: sends a request, reads a bounded answer, says whether the connection
+//! can be used again.
+//!
+//! The connection is driven by whoever waits for the answer: no task of its own, so when the
+//! waiting ends (the deadline), the connection ends with it.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use crate::connect::Stream;
+use crate::meter::Meter;
+
+/// Most bytes of a body that are read before the connection is dropped.
+const MAX_READ: usize = 64 * 1024;
+/// Most bytes of a body that are kept.
+const MAX_KEPT: usize = 16 * 1024;
+/// Largest head of one answer; hyper's default is six times as large.
+const MAX_HEAD: usize = 64 * 1024;
+
+type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+
+/// An open connection, between requests or in one.
+pub(crate) struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// Moves the bytes; gone when the connection has ended. It has to go at once, because a
+    /// request that still waits inside it gets its error only then.
+    driver: Option<Driver>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) address: SocketAddr,
+    pub(crate) opened_at: Instant,
+}
+
+/// What was read of a body.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBody {
+    pub(crate) kept: Vec<u8>,
+    pub(crate) is_truncated: bool,
+    pub(crate) is_incomplete: bool,
+}
+
+impl Connection {
+    pub(crate) async fn new(mut stream: Stream, address: SocketAddr) -> hyper::Result<Self> {
+        let meter = stream.metered().start_requests();
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .title_case_headers(true)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(Self {
+            sender,
+            driver: Some(driver),
+            meter,
+            address,
+            opened_at: Instant::now(),
+        })
+    }
+
+    /// Sends a request and waits for the head of the final answer.
+    ///
+    /// Not cancel-safe: dropped half-way, the connection is to be dropped too.
+    pub(crate) async fn send(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        self.meter.start_request();
+        let mut answer = pin!(self.sender.send_request(request));
+        let result = poll_fn(|cx| {
+            drive(&mut self.driver, cx);
+            answer.as_mut().poll(cx)
+        })
+        .await;
+        self.meter.start_body();
+        result
+    }
+
+    /// Reads the body as far as it is wanted. Not cancel-safe, like [`Connection::send`].
+    pub(crate) async fn read_body(&mut self, mut body: Incoming) -> ReadBody {
+        let mut read = ReadBody::default();
+        let mut total = 0;
+        poll_fn(|cx| {
+            drive(&mut self.driver, cx);
+            loop {
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let Some(data) = frame.data_ref() else {
+                            continue; // Trailers.
+                        };
+                        total += data.len();
+                        let room = MAX_KEPT - read.kept.len();
+                        read.kept.extend_from_slice(&data[..data.len().min(room)]);
+                        if total > MAX_READ {
+                            break;
+                        }
+                    }
+                    Poll::Ready(Some(Err(_broken))) => {
+                        read.is_incomplete = true;
+                        break;
+                    }
+                    Poll::Ready(None) => break,
+                    Poll::Pending if self.driver.is_none() => {
+                        read.is_incomplete = true;
+                        break;
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        read.is_truncated = total > MAX_KEPT;
+        if self.meter.is_exceeded() {
+            // Cut off by us, not by the receiver.
+            read.is_truncated = true;
+            read.is_incomplete = false;
+        }
+        read
+    }
+
+    /// Whether another request can follow: the answer was read to its end and nothing is left.
+    pub(crate) fn is_reusable(&mut self) -> bool {
+        // Also takes the finished task's waker out of the socket, which would keep it alive.
+        drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+        self.driver.is_some() && self.sender.is_ready() && !self.meter.has_write_failed()
+    }
+}
+
+fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+    let has_ended = driver
+        .as_mut()
+        .is_some_and(|driver| Pin::new(driver).poll(cx).is_ready());
+    if has_ended {
+        // An error goes to whoever waits for the answer or the body.
+        *driver = None;
+    }
+}
+
+/// Whether the head says that bytes may follow which hyper does not read.
+pub(crate) fn has_unread_body(status: StatusCode, headers: &HeaderMap) -> bool {
+    let is_empty = |value: &http::HeaderValue| value.as_bytes() == b"0";
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        && (headers.contains_key(TRANSFER_ENCODING)
+            || headers.get(CONTENT_LENGTH).is_some_and(|v| !is_empty(v)))
+}
+
+/// How long the receiver says it keeps an idle connection: `Keep-Alive: timeout=5` (RFC 2068,
+/// section 19.7.1). A second is taken off, for the way.
+pub(crate) fn keep_alive_hint(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(HeaderName::from_static("keep-alive"))?;
+    let mut parts = value.to_str().ok()?.split(',');
+    let seconds: u64 = parts.find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok())?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_how_long_a_receiver_keeps_a_connection() {
+        let hint = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("keep-alive", text.parse().unwrap());
+            keep_alive_hint(&headers).map(|wait| wait.as_secs())
+        };
+        assert_eq!(hint("timeout=5"), Some(4));
+        assert_eq!(hint("max=100, timeout=72"), Some(71));
+        assert_eq!(hint("timeout=0"), Some(0));
+        assert_eq!(hint("max=100"), None);
+        assert_eq!(hint("timeout=soon"), None);
+        assert_eq!(keep_alive_hint(&HeaderMap::new()), None);
+    }
+}
