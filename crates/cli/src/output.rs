@@ -17,7 +17,7 @@ use crate::error::Result;
 pub use json::{pretty, pretty_or_text};
 pub use progress::Progress;
 pub use table::{Cell, Column, Table, Tone};
-pub use text::{clean, clean_lines, shorten, time, time_ms};
+pub use text::{clean, clean_lines, rough, shorten, time, time_ms};
 
 /// Where a command writes.
 #[expect(
@@ -25,8 +25,8 @@ pub use text::{clean, clean_lines, shorten, time, time_ms};
     reason = "independent switches of one output"
 )]
 pub struct Output {
-    stdout: Box<dyn Write + Send>,
-    stderr: Box<dyn Write + Send>,
+    stdout: Box<dyn Write + Send + Sync>,
+    stderr: Box<dyn Write + Send + Sync>,
     json: bool,
     quiet: bool,
     color: bool,

@@ -11,12 +11,12 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde_json::json;
-use signpost_domain::{Clock, format_duration, parse_duration};
+use signpost_domain::{Clock, parse_duration};
 use signpost_wire::{DEFAULT_TOLERANCE, Signature, VerifyError};
 
 use crate::commands::{parse_header, secret_of};
 use crate::error::{CliError, Result, usage};
-use crate::output::{Output, Tone, clean_lines, shorten};
+use crate::output::{Output, Tone, clean_lines, rough, shorten};
 use crate::receive::{Checker, Verdict, pairs};
 use request::SavedRequest;
 
@@ -166,9 +166,9 @@ impl Report<'_> {
                 Ok(age) => (age, "before"),
                 Err(_) => ((at - self.now).to_std().unwrap_or_default(), "after"),
             };
-            let span_text = format_duration(Duration::from_secs(span.as_secs()));
+            let span_text = rough(span);
             let warning = if span > DEFAULT_TOLERANCE {
-                let usual = format_duration(DEFAULT_TOLERANCE);
+                let usual = rough(DEFAULT_TOLERANCE);
                 format!("; most receivers allow {usual}")
             } else {
                 String::new()

@@ -21,6 +21,9 @@ use crate::error::{CliError, Result};
 /// Longest answer that is read; a page of 250 deliveries is far below.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
+/// How long making a connection may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
 type Sender = SendRequest<Full<Bytes>>;
 
 /// Open connections to one server.
@@ -97,8 +100,10 @@ impl Transport {
         let port = url.port_or_known_default().ok_or("the URL names no port")?;
         // An IPv6 address stands in brackets in a URL and without them everywhere else.
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let tcp = TcpStream::connect((host, port))
+        let connecting = TcpStream::connect((host, port));
+        let tcp = tokio::time::timeout(CONNECT_PATIENCE, connecting)
             .await
+            .map_err(|_elapsed| format!("no connection within {} s", CONNECT_PATIENCE.as_secs()))?
             .map_err(|error| error.to_string())?;
         tcp.set_nodelay(true).map_err(|error| error.to_string())?;
         let stream: Box<dyn Stream> = if url.scheme() == "https" {

@@ -256,16 +256,14 @@ async fn test(
             (Tone::Bad, "failed")
         };
         let mut line = app.out.paint(tone, word);
-        for (label, pointer) in [
-            ("status", "/status_code"),
-            ("after ms", "/duration_ms"),
-            ("error", "/error"),
+        for (before, pointer, after) in [
+            ("status ", "/status_code", ""),
+            ("after ", "/duration_ms", " ms"),
+            ("", "/error", ""),
         ] {
             let found = text(&value, pointer);
             if !found.is_empty() {
-                for part in ["  ", label, " ", &clean(&found)] {
-                    line += part;
-                }
+                line.extend(["  ", before, &clean(&found), after]);
             }
         }
         app.out.line(line)?;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Whether a character could move the cursor, change colours or hide text on a terminal:
 /// control characters (C0, DEL, C1), and marks that change the writing's direction.
@@ -62,6 +63,17 @@ pub fn time_ms(text: &str) -> String {
     show_time(text, "%Y-%m-%d %H:%M:%S%.3f")
 }
 
+/// About how long, in the largest unit that fits: `45s`, `3m`, `26h`, `1800d`.
+pub fn rough(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 fn show_time(text: &str, format: &str) -> String {
     match chrono::DateTime::parse_from_rfc3339(text) {
         Ok(time) => time.to_utc().format(format).to_string(),
@@ -84,6 +96,13 @@ mod tests {
     fn shortening_counts_characters() {
         assert_eq!(shorten("äöü", 3), "äöü");
         assert_eq!(shorten("äöüß", 3), "äö…");
+    }
+
+    #[test]
+    fn spans_are_about_right() {
+        let shown = [0, 119, 120, 7_200, 172_799, 172_800]
+            .map(|seconds| rough(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["0s", "119s", "2m", "2h", "47h", "2d"]);
     }
 
     #[test]
