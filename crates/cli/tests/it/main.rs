@@ -1,5 +1,7 @@
 //! The command line from outside: arguments in; output, requests and exit code out.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests panic, too")]
+
 mod commands;
 mod failures;
 mod help;
