@@ -27,6 +27,9 @@ use crate::meter::Meter;
 const MAX_READ: usize = 64 * 1024;
 /// Most bytes of a body that are kept.
 const MAX_KEPT: usize = 16 * 1024;
+/// Most pieces of a body that are read: each chunk of a single byte costs as much work as a
+/// large one.
+const MAX_PIECES: usize = 1024;
 /// Largest head of one answer; hyper's default is six times as large.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -89,7 +92,7 @@ impl Connection {
     /// Reads the body as far as it is wanted. Not cancel-safe, like [`Connection::send`].
     pub(crate) async fn read_body(&mut self, mut body: Incoming) -> ReadBody {
         let mut read = ReadBody::default();
-        let mut total = 0;
+        let (mut total, mut pieces) = (0, 0);
         poll_fn(|cx| {
             drive(&mut self.driver, cx);
             loop {
@@ -99,9 +102,11 @@ impl Connection {
                             continue; // Trailers.
                         };
                         total += data.len();
+                        pieces += 1;
                         let room = MAX_KEPT - read.kept.len();
                         read.kept.extend_from_slice(&data[..data.len().min(room)]);
-                        if total > MAX_READ {
+                        if total > MAX_READ || pieces >= MAX_PIECES {
+                            read.is_truncated = true;
                             break;
                         }
                     }
@@ -120,7 +125,7 @@ impl Connection {
             Poll::Ready(())
         })
         .await;
-        read.is_truncated = total > MAX_KEPT;
+        read.is_truncated |= total > MAX_KEPT;
         if self.meter.is_exceeded() {
             // Cut off by us, not by the receiver.
             read.is_truncated = true;

@@ -24,6 +24,8 @@ use tokio::net::TcpStream;
 const HEAD_BUDGET: usize = 64 * 1024;
 /// Bytes a receiver may send in all for one request, and in a TLS handshake.
 const TOTAL_BUDGET: usize = 128 * 1024;
+/// What a read costs at least: a receiver that sends byte by byte makes work, too.
+const LEAST_CHARGE: usize = 4;
 
 /// The counters of one connection, shared between the stream inside hyper and its user.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl Meter {
     }
 
     fn count_read(&self, bytes: usize) {
-        self.read.fetch_add(bytes, ORDER);
+        self.read.fetch_add(bytes.max(LEAST_CHARGE), ORDER);
     }
 
     fn check_budget(&self) -> io::Result<()> {

@@ -94,7 +94,7 @@ impl Resolver {
         };
         let ips = match self.cached(target.shared_host()) {
             Some(ips) => ips,
-            None => self.look_up(target.shared_host(), name, deadline).await?,
+            None => Box::pin(self.look_up(target.shared_host(), name, deadline)).await?,
         };
         Ok(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
     }
@@ -198,7 +198,7 @@ impl Resolver {
         if self.has_answered_since(started) {
             return Failure::new(code, detail);
         }
-        tracing::warn!(
+        tracing::debug!(
             error = error.map(tracing::field::display),
             "egress.resolver_down"
         );

@@ -11,7 +11,7 @@ use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION,
     RETRY_AFTER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -22,8 +22,8 @@ use crate::exchange::{Connection, has_unread_body, keep_alive_hint};
 use crate::pool::Pool;
 use crate::resolve::Resolver;
 use crate::{
-    AddressRule, Answer, EgressConfig, Failure, Request, Response, Rules, Sent, Target,
-    TargetError, retry_after, tls,
+    AddressRule, Answer, EgressConfig, Failure, FailureCode, Request, Response, Rules, Sent,
+    Target, TargetError, retry_after, tls,
 };
 
 /// Most bytes of header names and values that are kept of an answer.
@@ -62,6 +62,7 @@ pub struct Egress {
     resolver: Resolver,
     tls: TlsConnector,
     pool: Arc<Pool>,
+    dns_timeout: Duration,
     connect_timeout: Duration,
 }
 
@@ -84,6 +85,7 @@ impl Egress {
             resolver: Resolver::new(config).map_err(Error::SetUpDns)?,
             tls: tls::connector(config)?,
             pool: Arc::new(Pool::new(config)),
+            dns_timeout: config.dns_timeout,
             connect_timeout: config.connect_timeout,
         })
     }
@@ -95,6 +97,23 @@ impl Egress {
     /// Why the URL is refused, for the tenant.
     pub fn target(&self, url: &str) -> Result<Target, TargetError> {
         Target::parse(url, &self.rules)
+    }
+
+    /// Reads a URL and looks up its host, so that a name with a forbidden address is refused when
+    /// it is registered. A host that cannot be looked up now is no reason to refuse it: every
+    /// attempt looks again.
+    ///
+    /// # Errors
+    /// Why the URL is refused, for the tenant.
+    pub async fn check(&self, url: &str) -> Result<Target, TargetError> {
+        let target = self.target(url)?;
+        let deadline = Instant::now() + self.dns_timeout;
+        match self.checked_addresses(&target, deadline).await {
+            Err(failure) if failure.code == FailureCode::TargetNotAllowed => {
+                Err(TargetError::Address(target.host().to_owned()))
+            }
+            Ok(_) | Err(_) => Ok(target),
+        }
     }
 
     /// How many connections are kept open without a request.
@@ -147,7 +166,9 @@ impl Egress {
             }
         }
         let until = deadline.min(Instant::now() + self.connect_timeout);
-        let (stream, address) = connect(target, &addresses, &self.tls, until).await?;
+        // Boxed, like the look-up: rare, and large, while the rest of a request is neither.
+        let connecting = Box::pin(connect(target, &addresses, &self.tls, until));
+        let (stream, address) = connecting.await?;
         progress.connected = true;
         let connection = Connection::new(stream, address)
             .await
@@ -186,9 +207,7 @@ impl Egress {
         let request = call.request.to_http();
         let head = match timeout_at(call.deadline, connection.send(request)).await {
             Err(_elapsed) => return Err(Failure::timeout(None)),
-            Ok(Err(error)) if connection.meter.is_unsent() && error.is_canceled() => {
-                return Ok(None);
-            }
+            Ok(Err(_closed)) if connection.meter.is_unsent() => return Ok(None),
             Ok(Err(error)) => return Err(Failure::from_exchange(&error, &connection.meter)),
             Ok(Ok(head)) => head,
         };
@@ -198,7 +217,10 @@ impl Egress {
                 "the receiver switched to another protocol",
             ));
         }
-        let answered_at = call.wall_clock();
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| {
+            let now = call.wall_clock();
+            retry_after::parse(value.as_bytes(), now)
+        });
         let read = read_body(&mut connection, body, call, head.status).await?;
         let response = Response {
             status: head.status.as_u16(),
@@ -208,12 +230,11 @@ impl Egress {
             body_incomplete: read.is_incomplete,
             ambiguous_length: head.headers.contains_key(CONTENT_LENGTH)
                 && head.headers.contains_key(TRANSFER_ENCODING),
-            retry_after: head
-                .headers
-                .get(RETRY_AFTER)
-                .and_then(|value| retry_after::parse(value.as_bytes(), answered_at)),
+            retry_after,
         };
-        let is_clean = !response.ambiguous_length
+        // An HTTP/1.0 receiver would be spoken to in HTTP/1.0 from now on.
+        let is_clean = head.version == Version::HTTP_11
+            && !response.ambiguous_length
             && !response.body_incomplete
             && !has_unread_body(head.status, &head.headers);
         if is_clean && connection.is_reusable() {
@@ -295,4 +316,26 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         kept.push((name.as_str().to_owned(), text));
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_on_its_way_is_small() {
+        let egress = Egress::new(&EgressConfig::default()).unwrap();
+        let request = Request {
+            target: egress.target("https://example.com/").unwrap(),
+            headers: vec![],
+            body: Bytes::new(),
+            timeout: Duration::from_secs(1),
+            now: DateTime::UNIX_EPOCH,
+        };
+        let size = size_of_val(&egress.send(&request));
+        assert!(
+            size < 4096,
+            "{size} bytes are copied around for each request"
+        );
+    }
 }

@@ -31,7 +31,7 @@ async fn hostile_receivers_leave_the_healthy_ones_alone() {
         (
             "drip",
             Receiver::start(|mut visit, _| async move {
-                visit.drip(b"HTTP/1.1 100 Continue\r\n\r\n").await
+                visit.drip(b"HTTP/1.1 100 Continue\r\n\r\n").await;
             })
             .await,
         ),

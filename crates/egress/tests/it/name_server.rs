@@ -2,8 +2,6 @@
 //! section 4), so that it can also write what no library would.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -34,40 +32,25 @@ pub(crate) fn addresses(texts: &[&str]) -> Reply {
 
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
-    questions: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl NameServer {
-    /// The script gets the name asked for (without its final dot; empty for the root) and the
-    /// number of the question.
-    pub(crate) async fn start(
-        script: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    /// The script gets the name asked for, without its final dot; empty for the root.
+    pub(crate) async fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let questions: Arc<AtomicUsize> = Arc::default();
-        let count = Arc::clone(&questions);
         let task = tokio::spawn(async move {
             let mut buffer = [0; 1500];
             while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
                 let question = Question::read(&buffer[..length]);
-                let number = count.fetch_add(1, Ordering::SeqCst);
-                let reply = script(&question.name, number);
+                let reply = script(&question.name);
                 if let Some(bytes) = question.reply(&reply) {
                     socket.send_to(&bytes, peer).await.unwrap();
                 }
             }
         });
-        Self {
-            address,
-            questions,
-            task,
-        }
-    }
-
-    pub(crate) fn questions(&self) -> usize {
-        self.questions.load(Ordering::SeqCst)
+        Self { address, task }
     }
 }
 

@@ -66,6 +66,8 @@ fn identity(change: impl FnOnce(&mut CertificateParams)) -> (CertificateParams, 
 struct Identity {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    /// The protocols it offers; empty means that it does not care.
+    protocols: Vec<Vec<u8>>,
 }
 
 impl Identity {
@@ -73,6 +75,7 @@ impl Identity {
         Self {
             certificate: certificate.clone(),
             key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            protocols: vec![],
         }
     }
 
@@ -85,12 +88,13 @@ impl Identity {
         R: Future<Output = ()> + Send + 'static,
     {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate], self.key)
             .unwrap();
+        config.alpn_protocols = self.protocols;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         Receiver::start(move |visit, _number| {
             let (acceptor, handle) = (acceptor.clone(), handle.clone());
@@ -160,6 +164,21 @@ async fn offers_http_1_1_and_the_hosts_name() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn does_not_speak_http_2() {
+    let authority = Authority::new();
+    let offering = |protocols: &[&[u8]]| {
+        let mut identity = authority.issue(|_params| {});
+        identity.protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        identity.serve_ok()
+    };
+    let egress = authority.trusted();
+    let both = offering(&[b"h2", b"http/1.1"]).await;
+    assert_eq!(response(&egress, &https(&both)).await.status, 200);
+    let only = offering(&[b"h2"]).await;
+    assert_eq!(failure(&egress, &only).await.code.as_str(), "tls_other");
 }
 
 #[tokio::test]
