@@ -1,0 +1,290 @@
+//! One consumer's life: a channel, then another one, until it is stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt, future::join_all};
+use lapin::{
+    Channel,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+    },
+    types::{FieldTable, ShortString},
+};
+use signpost_runtime::{Lifecycle, error_chain};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ConsumerConfig, ConsumerStatus,
+    acks::{AckBook, Frame, Settlement},
+    incoming::{Ack, Incoming},
+};
+use crate::{backoff::Backoff, link::Link, queues::Queues};
+
+/// Longest wait for one answer of the broker.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the channel's state is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A consumer that got nothing for so long, while its queue holds messages and it could take
+/// some, is taken for dead.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// Most acks that are grouped at once.
+const ACK_BATCH: usize = 1024;
+const TAG: &str = "signpost";
+
+/// Why a session with one channel ended.
+enum End {
+    /// Stopped and finished.
+    Finished,
+    /// The channel or the connection is gone.
+    Lost(String),
+    /// The broker cancelled the consumer: its queue was deleted or moved.
+    Cancelled,
+    /// The queue holds messages, and none comes.
+    Stalled,
+}
+
+pub(super) struct Supervisor {
+    pub(super) config: ConsumerConfig,
+    pub(super) link: Arc<Link>,
+    pub(super) queues: Arc<Queues>,
+    pub(super) messages: mpsc::Sender<Incoming>,
+    pub(super) stop: CancellationToken,
+    pub(super) finish: CancellationToken,
+    pub(super) status: ConsumerStatus,
+    pub(super) lifecycle: Lifecycle,
+}
+
+impl Supervisor {
+    pub(super) async fn run(self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let started = Instant::now();
+            // Cancel-safe to drop before the consumer is set up: nothing was received.
+            let session = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                set_up = self.set_up() => set_up,
+            };
+            let end = match session {
+                Ok((channel, deliveries)) => self.session(channel, deliveries).await,
+                Err(reason) => End::Lost(reason),
+            };
+            match end {
+                End::Finished => return,
+                End::Lost(reason) => self.went_down(&reason),
+                End::Cancelled => {
+                    self.went_down("the broker cancelled the consumer");
+                    if let Err(error) = self.link.repair().await {
+                        let error = error_chain(&error).to_string();
+                        tracing::error!(error, "the topology could not be repaired");
+                    }
+                }
+                End::Stalled => {
+                    self.went_down("the queue holds messages, but none comes");
+                    self.link.discard().await;
+                }
+            }
+            if started.elapsed() > PATIENCE {
+                backoff.succeeded();
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(backoff.wait(rand::random())) => backoff.failed(),
+            }
+        }
+    }
+
+    fn went_down(&self, reason: &str) {
+        tracing::warn!(
+            queue = self.config.queue,
+            reason,
+            "consumer lost, building it again"
+        );
+        self.status.set_down(reason);
+    }
+
+    async fn set_up(&self) -> Result<(Channel, lapin::Consumer), String> {
+        let channel = self.link.channel().await;
+        let channel = channel.map_err(|error| error_chain(&error).to_string())?;
+        let consume = async {
+            // Per consumer: quorum queues refuse a limit per channel.
+            channel
+                .basic_qos(self.config.prefetch, BasicQosOptions { global: false })
+                .await?;
+            channel
+                .basic_consume(
+                    self.config.queue.into(),
+                    TAG.into(),
+                    BasicConsumeOptions::default(),
+                    FieldTable::default(),
+                )
+                .await
+        };
+        match timeout(PATIENCE, consume).await {
+            Ok(Ok(deliveries)) => Ok((channel, deliveries)),
+            Ok(Err(error)) => Err(error_chain(&error).to_string()),
+            Err(_elapsed) => Err("no answer in time".to_owned()),
+        }
+    }
+
+    async fn session(&self, channel: Channel, mut deliveries: lapin::Consumer) -> End {
+        let (settlements, settled) = mpsc::unbounded_channel();
+        let acker = Acker {
+            channel: channel.clone(),
+            settled,
+            finish: self.finish.clone(),
+            status: self.status.clone(),
+        };
+        let (ended, acker_end) = tokio::sync::oneshot::channel();
+        self.lifecycle.spawn("broker acks", async move {
+            acker.run().await;
+            let _unheard = ended.send(());
+        });
+        self.status.set_alive();
+        let end = self.forward(&channel, &mut deliveries, &settlements).await;
+        if matches!(end, End::Finished) {
+            self.drain(&channel, &mut deliveries, &settlements).await;
+            // The acker ends when the consumer is finished and the last ack is written.
+            let _ended = acker_end.await;
+            let closed = timeout(PATIENCE, channel.close(200, "OK".into())).await;
+            tracing::debug!(queue = self.config.queue, ?closed, "consumer closed");
+        }
+        end
+    }
+
+    /// Passes messages on until something ends it.
+    async fn forward(
+        &self,
+        channel: &Channel,
+        deliveries: &mut lapin::Consumer,
+        settlements: &mpsc::UnboundedSender<Settlement>,
+    ) -> End {
+        let mut looks = interval(LOOK_EVERY);
+        let mut quiet_since = Instant::now();
+        loop {
+            // Cancel-safe: the stream keeps what it has not given.
+            let item = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return End::Finished,
+                item = deliveries.next() => item,
+                _ = looks.tick() => {
+                    if !channel.status().connected() {
+                        return End::Lost("channel lost".to_owned());
+                    }
+                    if quiet_since.elapsed() > STALLED_AFTER {
+                        quiet_since = Instant::now();
+                        if self.is_stalled().await {
+                            return End::Stalled;
+                        }
+                    }
+                    continue;
+                }
+            };
+            let delivery = match item {
+                Some(Ok(delivery)) => delivery,
+                Some(Err(error)) => return End::Lost(error_chain(&error).to_string()),
+                None => return End::Cancelled,
+            };
+            quiet_since = Instant::now();
+            self.status.note_delivery();
+            let ack = Ack::new(delivery.delivery_tag, settlements.clone());
+            let incoming = Incoming::new(delivery, ack);
+            // There is room for a whole prefetch, so this waits only while messages of an earlier
+            // channel are still in there; and no longer than until the consumer is stopped, which
+            // closes the receiver.
+            let sent = self.messages.send(incoming).await;
+            if let Err(refused) = sent {
+                refused.0.ack.requeue(); // The consumer was stopped or dropped.
+                return End::Finished;
+            }
+        }
+    }
+
+    /// Whether messages wait although this consumer could take one.
+    async fn is_stalled(&self) -> bool {
+        let unsettled = self.status.view().unsettled;
+        if unsettled >= usize::from(self.config.prefetch) {
+            return false;
+        }
+        match self.queues.depth(self.config.queue).await {
+            Ok(Some(depth)) => depth.ready > 0,
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Stops the broker from sending more, and gives back what has been sent.
+    async fn drain(
+        &self,
+        channel: &Channel,
+        deliveries: &mut lapin::Consumer,
+        settlements: &mpsc::UnboundedSender<Settlement>,
+    ) {
+        let cancel = channel.basic_cancel(ShortString::from(TAG), BasicCancelOptions::default());
+        if !matches!(timeout(PATIENCE, cancel).await, Ok(Ok(()))) {
+            return;
+        }
+        while let Some(Some(Ok(delivery))) = deliveries.next().now_or_never() {
+            self.status.note_delivery();
+            Ack::new(delivery.delivery_tag, settlements.clone()).requeue();
+        }
+    }
+}
+
+/// Sends the acks of one channel, grouped.
+struct Acker {
+    channel: Channel,
+    settled: mpsc::UnboundedReceiver<Settlement>,
+    finish: CancellationToken,
+    status: ConsumerStatus,
+}
+
+impl Acker {
+    /// Runs until the channel is gone, or the consumer is finished and every ack is written.
+    async fn run(mut self) {
+        let mut book = AckBook::default();
+        let mut batch = Vec::with_capacity(ACK_BATCH);
+        loop {
+            // Cancel-safe: `recv_many` takes nothing unless it gives it. What arrives while
+            // frames are written is grouped next.
+            let count = tokio::select! {
+                biased;
+                count = self.settled.recv_many(&mut batch, ACK_BATCH) => count,
+                () = self.finish.cancelled(), if !self.settled.is_closed() => {
+                    self.settled.close(); // Later acks are for the next channel's life.
+                    continue;
+                }
+            };
+            if count == 0 {
+                return;
+            }
+            self.status.note_settled(count);
+            let frames = book.settle(&batch).into_iter();
+            let results = join_all(frames.map(|frame| self.send(frame))).await;
+            if results.into_iter().any(|result| result.is_err()) {
+                return; // The channel is gone; the broker hands the messages out again.
+            }
+            batch.clear();
+        }
+    }
+
+    async fn send(&self, frame: Frame) -> lapin::Result<()> {
+        match frame {
+            Frame::Ack { tag, multiple } => {
+                self.channel
+                    .basic_ack(tag, BasicAckOptions { multiple })
+                    .await
+            }
+            Frame::Requeue { tag } => {
+                let options = BasicNackOptions {
+                    requeue: true,
+                    multiple: false,
+                };
+                self.channel.basic_nack(tag, options).await
+            }
+        }
+    }
+}
