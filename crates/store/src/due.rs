@@ -1,0 +1,178 @@
+//! Deliveries with all that is needed to publish them again: to render the same body, and to
+//! make the right attempt.
+//!
+//! Read by the dispatcher before it acts on a message that may be old (redelivered, or sent by
+//! the reconciler), and by fan-out for an event that came again.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use signpost_domain::{
+    DeliveryId, DeliveryStatus, EndpointId, EventId, EventType, TenantId, Trigger,
+};
+use sqlx::{Row as _, postgres::PgRow};
+
+use crate::{
+    Store, StoreError,
+    row::{bytes, count, parsed, word},
+};
+
+/// A delivery and its event.
+#[derive(Debug, Clone)]
+pub struct DueDelivery {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The event to deliver.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: EventType,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+    /// Its data; `None` when it is no longer kept, so that the delivery cannot be made.
+    pub data: Option<Bytes>,
+    /// Its trace context.
+    pub traceparent: Option<String>,
+    /// Where it goes.
+    pub endpoint_id: EndpointId,
+    /// The profile of the body.
+    pub profile: String,
+    /// The profile's version; 0 for a built-in one.
+    pub profile_version: i32,
+    /// Where the delivery stands.
+    pub state: DeliveryState,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryState {
+    /// Its status.
+    pub status: DeliveryStatus,
+    /// How many attempts are recorded.
+    pub attempt_count: u32,
+    /// The number of the next attempt. Attempts that came too late to count are left out, so
+    /// this is what the message of the next attempt carries.
+    pub next_number: u32,
+    /// Automatic retries since it was last started.
+    pub retries_used: u32,
+    /// Why the next attempt is made.
+    pub trigger: Trigger,
+    /// When it is due; `None` unless pending.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+/// The columns that [`DueDelivery`] is read from, of `deliveries d` and `events e`.
+macro_rules! due_columns {
+    () => {
+        "d.tenant, d.id, d.event_id, d.event_type, d.endpoint_id, d.profile, d.profile_version,
+        d.status, d.attempt_count, d.late_attempts, d.retries_used, d.trigger, d.next_attempt_at,
+        e.data::text AS data, e.traceparent, COALESCE(e.occurred_at, d.created_at) AS occurred_at"
+    };
+}
+pub(crate) use due_columns;
+
+impl Store {
+    /// Where a delivery stands now; `None` if there is no such delivery.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn load_delivery_state(
+        &self,
+        tenant: &TenantId,
+        id: &DeliveryId,
+    ) -> Result<Option<DeliveryState>, StoreError> {
+        let sql = "
+            SELECT status, attempt_count, late_attempts, retries_used, trigger, next_attempt_at
+            FROM deliveries WHERE tenant = $1 AND id = $2";
+        self.run("read a delivery's state", async |db| {
+            let query = sqlx::query(sql).bind(tenant.as_str()).bind(id.as_str());
+            query
+                .try_map(|row| state(&row))
+                .fetch_optional(&mut *db)
+                .await
+        })
+        .await
+    }
+
+    /// All that is needed to publish a delivery again; `None` if there is no such delivery.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn load_for_publish(
+        &self,
+        tenant: &TenantId,
+        id: &DeliveryId,
+    ) -> Result<Option<DueDelivery>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            due_columns!(),
+            " FROM deliveries d LEFT JOIN events e ON e.tenant = d.tenant AND e.id = d.event_id
+            WHERE d.tenant = $1 AND d.id = $2"
+        );
+        self.run("read a delivery", async |db| {
+            let query = sqlx::query(sql).bind(tenant.as_str()).bind(id.as_str());
+            query
+                .try_map(|row| due_delivery(&row))
+                .fetch_optional(&mut *db)
+                .await
+        })
+        .await
+    }
+
+    /// The pending deliveries of an event, for a message of it that came again: its fan-out may
+    /// have been cut off before they were published.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn unfinished_deliveries(
+        &self,
+        tenant: &TenantId,
+        event_id: &EventId,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            due_columns!(),
+            " FROM deliveries d LEFT JOIN events e ON e.tenant = d.tenant AND e.id = d.event_id
+            WHERE d.tenant = $1 AND d.event_id = $2 AND d.status = 'pending' ORDER BY d.id"
+        );
+        self.run("read an event's unfinished deliveries", async |db| {
+            let query = sqlx::query(sql)
+                .bind(tenant.as_str())
+                .bind(event_id.as_str());
+            query
+                .try_map(|row| due_delivery(&row))
+                .fetch_all(&mut *db)
+                .await
+        })
+        .await
+    }
+}
+
+pub(crate) fn due_delivery(row: &PgRow) -> Result<DueDelivery, sqlx::Error> {
+    Ok(DueDelivery {
+        tenant: parsed(row, "tenant")?,
+        id: parsed(row, "id")?,
+        event_id: parsed(row, "event_id")?,
+        event_type: parsed(row, "event_type")?,
+        occurred_at: row.try_get("occurred_at")?,
+        data: bytes(row, "data")?,
+        traceparent: row.try_get("traceparent")?,
+        endpoint_id: parsed(row, "endpoint_id")?,
+        profile: row.try_get("profile")?,
+        profile_version: row.try_get("profile_version")?,
+        state: state(row)?,
+    })
+}
+
+fn state(row: &PgRow) -> Result<DeliveryState, sqlx::Error> {
+    let attempt_count = count(row, "attempt_count")?;
+    let late: i16 = row.try_get("late_attempts")?;
+    Ok(DeliveryState {
+        status: word(row, "status", DeliveryStatus::parse)?,
+        attempt_count,
+        next_number: attempt_count.saturating_sub(late.unsigned_abs().into()) + 1,
+        retries_used: count(row, "retries_used")?,
+        trigger: word(row, "trigger", Trigger::parse)?,
+        next_attempt_at: row.try_get("next_attempt_at")?,
+    })
+}
