@@ -7,6 +7,7 @@ use std::{
 };
 
 use signpost_runtime::{Lifecycle, error_chain};
+use futures::FutureExt as _;
 use tokio::time::interval;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -144,10 +145,13 @@ impl Broker {
                 Some(Err(error)) if !error.is_transient() => return Err(error.clone()),
                 Some(Err(_)) | None => {}
             }
+            // Boxed: the compiler cannot see through the nested futures that they are `Send`.
+            let manage = Arc::clone(&self.inner.manage);
+            let opening = async move { manage.channel().await }.boxed();
             // Cancel-safe: a channel that is not used is closed by its drop.
             tokio::select! {
                 _changed = results.changed() => {}
-                opened = self.inner.manage.channel() => if let Err(error) = opened {
+                opened = opening => if let Err(error) = opened {
                     tracing::debug!(error = %error_chain(&error), "still no topology");
                 }
             }

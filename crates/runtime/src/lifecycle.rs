@@ -64,8 +64,16 @@ impl Lifecycle {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.tracker.spawn(self.guard(name, task));
+    }
+
+    /// Makes a panic of `task` stop the process, for tasks that another tracker waits for.
+    pub fn guard<F>(&self, name: &'static str, task: F) -> impl Future<Output = ()> + Send + 'static
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (token, panicked) = (self.token.clone(), Arc::clone(&self.panicked));
-        self.tracker.spawn(async move {
+        async move {
             // The task owns what it captured, so nobody sees state that a panic left half-changed.
             if std::panic::AssertUnwindSafe(task)
                 .catch_unwind()
@@ -76,7 +84,7 @@ impl Lifecycle {
                 panicked.store(true, Ordering::SeqCst);
                 token.cancel();
             }
-        });
+        }
     }
 
     /// Asks all tasks to stop.

@@ -1,0 +1,289 @@
+//! Puts the dispatcher together, runs it, and stops it in order. Tests use the same wiring.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use prometheus::Registry;
+use secrecy::ExposeSecret;
+use signpost_broker::{
+    Broker, BrokerConfig, BrokerMetrics, BrokerUrl, BrokerUrlError, Consumer, ConsumerConfig,
+    TopologyMode, topology,
+};
+use signpost_domain::{BreakerConfig, SystemClock, Tiers};
+use signpost_egress::{Egress, EgressConfig, PortRule, Rules};
+use signpost_runtime::{Lifecycle, Readiness, admin, error_chain};
+use signpost_store::{KeyRing, KeyRingError, Store, StoreConfig, StoreError};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::Config,
+    context::Context,
+    deliveries,
+    directory::{self, Directory},
+    fanout,
+    gate::{GateConfig, Gates},
+    metrics::Metrics,
+    reconciler,
+    recorder::{self, Recorder},
+};
+
+/// Why the dispatcher cannot be put together. All of these are the configuration's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker's URL.
+    #[error("SIGNPOST_AMQP_URL cannot be used")]
+    Amqp(#[source] BrokerUrlError),
+    /// The database's URL.
+    #[error("SIGNPOST_DATABASE_URL cannot be used")]
+    Database(#[source] StoreError),
+    /// No master keys.
+    #[error(
+        "SIGNPOST_MASTER_KEYS is not set: it encrypts signing secrets at rest. Make one with \
+         `echo \"k1:$(openssl rand -base64 32)\"` and give all services the same"
+    )]
+    NoMasterKeys,
+    /// The master keys.
+    #[error("the master keys cannot be read")]
+    MasterKeys(#[source] KeyRingError),
+    /// TLS or name resolution.
+    #[error("outgoing requests cannot be set up")]
+    Egress(#[source] signpost_egress::Error),
+    /// A metric's name is taken.
+    #[error("metrics cannot be set up")]
+    Metrics(#[source] prometheus::Error),
+}
+
+/// How often queue depths are read.
+const QUEUE_DEPTHS_EVERY: Duration = Duration::from_secs(5);
+/// How long the database may be silent before the service is not ready.
+const DATABASE_CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts the dispatcher. It runs in `lifecycle` until that stops; it starts while the broker or
+/// the database is down, and says so at `/readyz`.
+///
+/// # Errors
+/// The configuration cannot be used.
+pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(), Error> {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).map_err(Error::Metrics)?;
+    let broker_metrics = BrokerMetrics::register(&registry).map_err(Error::Metrics)?;
+    let tiers = Tiers::scaled(config.time_scale);
+    let broker = broker(&config, tiers, &lifecycle, broker_metrics)?;
+    let store = store(&config)?;
+    let egress_config = egress_config(&config);
+    let egress = Egress::new(&egress_config).map_err(Error::Egress)?;
+    let (recorder, entries) = Recorder::new();
+    let clock = Arc::new(SystemClock);
+    let readiness = Readiness::new();
+    let context = Arc::new(Context {
+        directory: Directory::new(store.clone(), clock.clone(), Rules::new(&egress_config)),
+        gates: Gates::new(GateConfig {
+            max_in_flight: config.max_in_flight,
+            endpoint_in_flight: config.endpoint_in_flight,
+            breaker: BreakerConfig::default(),
+        }),
+        publisher: broker.publisher(),
+        work: TaskTracker::new(),
+        all_settled: CancellationToken::new(),
+        lifecycle: lifecycle.clone(),
+        max_event_bytes: config.max_event_bytes,
+        clock,
+        store,
+        egress,
+        recorder,
+        metrics,
+        tiers,
+    });
+    lifecycle.spawn(
+        "admin",
+        admin::serve(admin, registry, readiness.clone(), lifecycle.clone()),
+    );
+    broker.measure_queues(QUEUE_DEPTHS_EVERY);
+    let parts = Parts {
+        context,
+        broker,
+        entries,
+        prefetch: config.prefetch,
+        readiness,
+    };
+    lifecycle.spawn("dispatcher", parts.run());
+    Ok(())
+}
+
+fn broker(
+    config: &Config,
+    tiers: Tiers,
+    lifecycle: &Lifecycle,
+    metrics: BrokerMetrics,
+) -> Result<Broker, Error> {
+    let url = BrokerUrl::parse(config.amqp_url.expose_secret()).map_err(Error::Amqp)?;
+    let mut broker = BrokerConfig::new(url, "signpost-dispatcher");
+    broker.tiers = tiers;
+    broker.topology = if config.declare_topology {
+        TopologyMode::Declare
+    } else {
+        TopologyMode::Check
+    };
+    Ok(Broker::connect(&broker, lifecycle, Some(metrics)))
+}
+
+fn store(config: &Config) -> Result<Store, Error> {
+    let text = config.master_keys.as_ref().ok_or(Error::NoMasterKeys)?;
+    let keys = KeyRing::parse(text.expose_secret()).map_err(Error::MasterKeys)?;
+    let mut store = StoreConfig::new(config.database_url.expose_secret(), keys);
+    "signpost-dispatcher".clone_into(&mut store.application_name);
+    Store::connect(store).map_err(Error::Database)
+}
+
+fn egress_config(config: &Config) -> EgressConfig {
+    EgressConfig {
+        allow: config.egress_allow.clone(),
+        https_only: config.egress_https_only,
+        ports: if config.egress_ports.is_empty() {
+            PortRule::Open
+        } else {
+            PortRule::Only(config.egress_ports.clone())
+        },
+        own_listeners: vec![config.admin_listen],
+        ..EgressConfig::default()
+    }
+}
+
+struct Parts {
+    context: Arc<Context>,
+    broker: Broker,
+    entries: tokio::sync::mpsc::Receiver<recorder::Entry>,
+    prefetch: u16,
+    readiness: Readiness,
+}
+
+impl Parts {
+    /// Runs everything and stops it in order: consumers, work under way, records, the broker.
+    async fn run(self) {
+        let Self {
+            context,
+            broker,
+            entries,
+            prefetch,
+            readiness,
+        } = self;
+        let lifecycle = context.lifecycle.clone();
+        let stop = lifecycle.token();
+        watch_database(&context, &readiness);
+        // Boxed: the compiler cannot see through the nested futures that they are `Send`.
+        let preparation = prepare(Arc::clone(&context), broker.clone()).boxed();
+        match stop.clone().run_until_cancelled_owned(preparation).await {
+            Some(true) => {}
+            Some(false) => {
+                lifecycle.stop();
+                return close(broker).await;
+            }
+            None => return close(broker).await,
+        }
+        let events = broker.consume(
+            ConsumerConfig {
+                queue: topology::EVENTS,
+                prefetch,
+            },
+            stop.clone(),
+        );
+        let retries = broker.consume(
+            ConsumerConfig {
+                queue: topology::DELIVERIES,
+                prefetch,
+            },
+            stop.clone(),
+        );
+        watch_consumers(&readiness, [&events, &retries]);
+
+        let consumers = TaskTracker::new();
+        consumers.spawn(lifecycle.guard("fan-out", fanout::run(Arc::clone(&context), events)));
+        consumers
+            .spawn(lifecycle.guard("deliveries", deliveries::run(Arc::clone(&context), retries)));
+        consumers.close();
+        let stop_recorder = CancellationToken::new();
+        let recorder = TaskTracker::new();
+        recorder.spawn(lifecycle.guard(
+            "recorder",
+            recorder::run(Arc::clone(&context), entries, stop_recorder.clone()),
+        ));
+        recorder.close();
+        lifecycle.spawn("directory", directory::watch(Arc::clone(&context)));
+        lifecycle.spawn(
+            "reconciler",
+            reconciler::run(Arc::clone(&context), broker.clone()),
+        );
+
+        stop.cancelled().await;
+        // The order matters: each step only waits for work that the steps before cannot add to.
+        // The consumers have stopped taking; they end when what they took is settled.
+        context.work.close();
+        context.work.wait().await;
+        stop_recorder.cancel();
+        recorder.wait().await;
+        context.work.wait().await;
+        context.all_settled.cancel();
+        consumers.wait().await;
+        close(broker).await;
+        context.store.close().await;
+    }
+}
+
+fn close(broker: Broker) -> BoxFuture<'static, ()> {
+    async move { broker.close().await }.boxed()
+}
+
+/// Waits for the broker's topology and the database's schema. `false`: a person must act.
+async fn prepare(context: Arc<Context>, broker: Broker) -> bool {
+    if let Err(error) = broker.wait_for_topology().await {
+        tracing::error!(error = %error_chain(&error), "the topology of the broker does not fit");
+        return false;
+    }
+    loop {
+        match context.store.migrate().await {
+            Ok(()) => return true,
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = %error_chain(&error), "the database is not ready");
+                tokio::time::sleep(DATABASE_CHECK_EVERY).await;
+            }
+            Err(error) => {
+                tracing::error!(error = %error_chain(&error), "the database cannot be migrated");
+                return false;
+            }
+        }
+    }
+}
+
+fn watch_consumers(readiness: &Readiness, consumers: [&Consumer; 2]) {
+    for (name, consumer) in ["events", "deliveries"].into_iter().zip(consumers) {
+        let status = consumer.status();
+        readiness.add(name, move || status.check());
+    }
+}
+
+/// Asks the database now and then, so that `/readyz` can answer from memory.
+fn watch_database(context: &Arc<Context>, readiness: &Readiness) {
+    let (problem, shown) = watch::channel(Some("not asked yet".to_owned()));
+    readiness.add("database", move || match &*shown.borrow() {
+        Some(problem) => Err(problem.clone()),
+        None => Ok(()),
+    });
+    let (store, token) = (context.store.clone(), context.lifecycle.token());
+    context.lifecycle.spawn("database check", async move {
+        loop {
+            problem.send_replace(
+                store
+                    .ping()
+                    .await
+                    .err()
+                    .map(|error| error_chain(&error).to_string()),
+            );
+            tokio::select! {
+                // Cancel-safe: nothing is lost with a pause.
+                () = tokio::time::sleep(DATABASE_CHECK_EVERY) => {}
+                () = token.cancelled() => return,
+            }
+        }
+    });
+}

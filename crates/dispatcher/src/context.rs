@@ -1,0 +1,60 @@
+//! What every part of the dispatcher works with: built once at start, shared by all tasks.
+
+use std::{future::Future, sync::Arc};
+
+use signpost_broker::Publisher;
+use signpost_domain::{Clock, Tiers};
+use signpost_egress::Egress;
+use signpost_runtime::Lifecycle;
+use signpost_store::Store;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{directory::Directory, gate::Gates, metrics::Metrics, recorder::Recorder};
+
+/// The dispatcher's handles.
+#[derive(Debug)]
+pub struct Context {
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The ledger.
+    pub store: Store,
+    /// Publishes with confirms.
+    pub publisher: Publisher,
+    /// The only way to a customer's URL.
+    pub egress: Egress,
+    /// The subscriptions.
+    pub directory: Directory,
+    /// May an attempt start?
+    pub gates: Gates,
+    /// Writes what attempts gave.
+    pub recorder: Recorder,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The delay queues.
+    pub tiers: Tiers,
+    /// The process's tasks.
+    pub lifecycle: Lifecycle,
+    /// The tasks of deliveries and events under way.
+    pub work: TaskTracker,
+    /// Cancelled during a stop, when all that was under way is recorded and published.
+    pub all_settled: CancellationToken,
+    /// Largest event data in bytes.
+    pub max_event_bytes: usize,
+}
+
+impl Context {
+    /// Starts a task that belongs to a delivery or an event; a stop waits for all of these before
+    /// the records are flushed. A panic in one stops the process: what it had comes back from the
+    /// broker.
+    pub(crate) fn work<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.work.spawn(self.lifecycle.guard(name, task));
+    }
+
+    /// Waits, during a stop, until all that was under way is recorded and published.
+    pub(crate) async fn settled(&self) {
+        self.all_settled.cancelled().await;
+    }
+}

@@ -1,0 +1,190 @@
+//! The consumer of `signpost.deliveries`: retries, deferred deliveries, and what fan-out could not
+//! start at once.
+
+use std::{sync::Arc, time::Duration};
+
+use signpost_broker::{Consumer, DeliveryMessage, Incoming, topology::DELIVERIES};
+use signpost_domain::{DeliveryStatus, EndpointStatus};
+use signpost_store::StoreError;
+
+use crate::{
+    attempt::OpenDelivery,
+    context::Context,
+    directory::{EndpointEntry, LoadedProfile},
+    dispatch, ledger,
+    metrics::Deferral,
+    reject,
+    ticket::Ticket,
+};
+
+/// Most messages taken at once.
+const MAX_BATCH: usize = 200;
+/// Longest wait in the process for a delivery that is nearly due: just above the shortest tier.
+const NEARLY_DUE: Duration = Duration::from_millis(1_100);
+
+/// Consumes deliveries until the process stops; then hands back what it has not begun.
+pub async fn run(context: Arc<Context>, mut deliveries: Consumer) {
+    while let Some(arrived) = deliveries.recv_many(MAX_BATCH).await {
+        for message in arrived {
+            begin(&context, message).await;
+        }
+    }
+    // What is under way acks through this channel.
+    context.settled().await;
+    deliveries.close().await;
+}
+
+async fn begin(context: &Arc<Context>, incoming: Incoming) {
+    let message = match DeliveryMessage::decode(&incoming) {
+        Ok(message) => message,
+        Err(rejection) => {
+            reject::in_background(context, incoming, rejection, DELIVERIES);
+            return;
+        }
+    };
+    let is_redelivered = incoming.redelivered && !message.check_ledger;
+    let open = OpenDelivery {
+        message,
+        ticket: Ticket::Message(incoming.ack),
+        accepted_at: None,
+    };
+    if needs_time(context, &open, is_redelivered) {
+        let task_context = Arc::clone(context);
+        context.work("delivery", async move {
+            slow_path(&task_context, open, is_redelivered).await
+        });
+    } else {
+        attempt(context, open).await;
+    }
+}
+
+/// Whether the delivery must first wait, or ask the ledger: not on the consumer's own time.
+fn needs_time(context: &Context, open: &OpenDelivery, is_redelivered: bool) -> bool {
+    is_redelivered
+        || open.message.check_ledger
+        || open.message.due_at > context.clock.now()
+        || !context.directory.is_loaded(&open.message.tenant)
+}
+
+async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivered: bool) {
+    if let Ok(remaining) = (open.message.due_at - context.clock.now()).to_std() {
+        if remaining > NEARLY_DUE.mul_f64(context.tiers.scale()) {
+            open.message.check_ledger |= is_redelivered;
+            if dispatch::publish_until_confirmed(context, open.message).await {
+                open.ticket.done();
+            }
+            return;
+        }
+        tokio::time::sleep(remaining).await;
+    }
+    if is_redelivered {
+        open.message.check_ledger = true;
+        let timeout = profile_timeout(context, &open.message).await;
+        dispatch::defer(
+            context,
+            open,
+            dispatch::former_worker_ends(timeout),
+            Deferral::Redelivered,
+        )
+        .await;
+        return;
+    }
+    if open.message.check_ledger {
+        match is_still_open(context, &open.message).await {
+            Some(true) => {}
+            Some(false) => return open.ticket.done(),
+            // Stopping: the message stays unacked and comes back elsewhere.
+            None => return,
+        }
+    }
+    attempt(context, open).await;
+}
+
+async fn profile_timeout(context: &Context, message: &DeliveryMessage) -> Duration {
+    let question = || {
+        context
+            .directory
+            .profile(&message.profile, message.profile_version)
+    };
+    let profile = ledger::ask(context, "reading a profile", question)
+        .await
+        .flatten();
+    profile.map_or(signpost_domain::policy::MAX_TIMEOUT, |profile| {
+        profile.policy.timeout
+    })
+}
+
+/// Whether the ledger says that this very attempt is still to be made.
+async fn is_still_open(context: &Context, message: &DeliveryMessage) -> Option<bool> {
+    let (tenant, id) = (&message.tenant, &message.delivery_id);
+    let question = || context.store.load_delivery_state(tenant, id);
+    let state = ledger::ask(context, "reading a delivery", question).await?;
+    // Without a row its tenant was erased: there is nothing to send.
+    Some(state.is_some_and(|state| {
+        state.status == DeliveryStatus::Pending && state.next_number <= message.attempt
+    }))
+}
+
+async fn attempt(context: &Arc<Context>, open: OpenDelivery) {
+    let message = &open.message;
+    let question = || context.directory.tenant(&message.tenant);
+    // Stopping: the message stays unacked and comes back elsewhere.
+    let Some(found) = ledger::ask(context, "reading subscriptions", question).await else {
+        return;
+    };
+    let Some(tenant) = found else {
+        context
+            .recorder
+            .discard(open, "the tenant was deleted")
+            .await;
+        return;
+    };
+    let Some(endpoint) = tenant.endpoint(&message.endpoint_id) else {
+        context
+            .recorder
+            .discard(open, "the endpoint was deleted")
+            .await;
+        return;
+    };
+    match endpoint.status {
+        EndpointStatus::Active => {}
+        EndpointStatus::Paused => return context.recorder.hold(open).await,
+        EndpointStatus::Disabled => {
+            return context
+                .recorder
+                .discard(open, "the endpoint is disabled")
+                .await;
+        }
+    }
+    let question = || profile_of(context, endpoint, message);
+    let Some(found) = ledger::ask(context, "reading a profile", question).await else {
+        return;
+    };
+    let Some(profile) = found else {
+        context
+            .recorder
+            .discard(open, "its profile was deleted")
+            .await;
+        return;
+    };
+    let verdict = context
+        .gates
+        .admit(&endpoint.id, endpoint.rate_limit, dispatch::monotonic_now());
+    dispatch::start(context, open, &tenant, endpoint, profile, verdict);
+}
+
+/// The profile that the delivery was made with.
+async fn profile_of(
+    context: &Context,
+    endpoint: &Arc<EndpointEntry>,
+    message: &DeliveryMessage,
+) -> Result<Option<Arc<LoadedProfile>>, StoreError> {
+    let current = &endpoint.profile;
+    if current.name == message.profile && current.version == message.profile_version {
+        return Ok(Some(Arc::clone(current)));
+    }
+    context
+        .directory
+        .profile(&message.profile, message.profile_version)
+        .await
+}

@@ -1,0 +1,158 @@
+//! The directory: the subscriptions of every tenant that has traffic, in memory.
+//!
+//! Loaded on demand. Fan-out compares versions with the database before each batch, so an endpoint
+//! that exists when an event is published gets it. Attempts read what notifications keep fresh,
+//! well within a second. Never written to; holds secrets, which are wiped when replaced.
+
+mod endpoint;
+mod index;
+mod load;
+mod profiles;
+mod tenant;
+mod watch;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use signpost_domain::{Clock, TenantId};
+use signpost_egress::Rules;
+use signpost_store::{Store, StoreError};
+
+pub use endpoint::{EndpointEntry, LoadedProfile, PreparedKeys, Secrets};
+pub use tenant::TenantDirectory;
+pub(crate) use watch::watch;
+
+use profiles::Profiles;
+
+/// The subscriptions in memory.
+#[derive(Debug)]
+pub struct Directory {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rules: Rules,
+    profiles: Profiles,
+    tenants: RwLock<HashMap<TenantId, Arc<TenantDirectory>>>,
+}
+
+impl Directory {
+    /// An empty directory.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, rules: Rules) -> Self {
+        Self {
+            profiles: Profiles::new(store.clone()),
+            store,
+            clock,
+            rules,
+            tenants: RwLock::default(),
+        }
+    }
+
+    /// Whether the tenant is in memory.
+    pub fn is_loaded(&self, tenant: &TenantId) -> bool {
+        self.cached(tenant).is_some()
+    }
+
+    /// The tenant as it was when last loaded, loading it if it is not there.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn tenant(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
+        match self.cached(tenant) {
+            Some(directory) => Ok(Some(directory)),
+            None => self.load(tenant).await,
+        }
+    }
+
+    /// These tenants as the database has them now; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn fresh(
+        &self,
+        tenants: &[TenantId],
+    ) -> Result<HashMap<TenantId, Arc<TenantDirectory>>, StoreError> {
+        let versions = self.store.tenant_versions(tenants).await?;
+        let mut found = HashMap::with_capacity(tenants.len());
+        for tenant in tenants {
+            let Some(version) = versions.get(tenant) else {
+                self.forget(tenant);
+                continue;
+            };
+            let cached = self
+                .cached(tenant)
+                .filter(|directory| directory.version == *version);
+            let directory = match cached {
+                Some(directory) => Some(directory),
+                None => self.load(tenant).await?,
+            };
+            if let Some(directory) = directory {
+                found.insert(tenant.clone(), directory);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A profile at a version, if there is (or was) one.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn profile(
+        &self,
+        name: &str,
+        version: u32,
+    ) -> Result<Option<Arc<LoadedProfile>>, StoreError> {
+        self.profiles.find(name, version).await
+    }
+
+    fn cached(&self, tenant: &TenantId) -> Option<Arc<TenantDirectory>> {
+        self.tenants
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(tenant)
+            .cloned()
+    }
+
+    fn forget(&self, tenant: &TenantId) {
+        self.tenants
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(tenant);
+    }
+
+    async fn load(&self, tenant: &TenantId) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
+        let Some(rows) = self.store.load_tenant(tenant, self.clock.now()).await? else {
+            self.forget(tenant);
+            return Ok(None);
+        };
+        let loaded = Arc::new(load::directory(rows, &self.profiles, &self.rules).await?);
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        // Two loads may overlap; the newer state stays.
+        let newest = match tenants.get(tenant) {
+            Some(there) if there.version > loaded.version => Arc::clone(there),
+            Some(_) | None => {
+                tenants.insert(tenant.clone(), Arc::clone(&loaded));
+                loaded
+            }
+        };
+        Ok(Some(newest))
+    }
+
+    /// Custom profiles are looked up anew from now on.
+    fn forget_newest_profiles(&self) {
+        self.profiles.forget_newest();
+    }
+
+    /// The tenants in memory.
+    fn loaded(&self) -> Vec<TenantId> {
+        self.tenants
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! An endpoint as the dispatcher sees it: everything an attempt needs, prepared once.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderName, HeaderValue};
+use signpost_domain::{DeliveryPolicy, EndpointId, EndpointStatus, Filter};
+use signpost_egress::{Target, TargetError};
+use signpost_wire::{Profile, SecretError, SigningKey};
+use zeroize::Zeroizing;
+
+/// A profile at one version, ready to render, sign and judge.
+#[derive(Debug)]
+pub struct LoadedProfile {
+    /// Its name.
+    pub name: String,
+    /// Its version; 0 for built-in profiles, which change only with the program.
+    pub version: u32,
+    /// How requests look.
+    pub wire: Profile,
+    /// How answers are judged, when they are retried, how long an attempt may take.
+    pub policy: DeliveryPolicy,
+}
+
+/// A secret that signs now, and until when.
+#[derive(Debug, Clone)]
+pub(super) struct LiveSecret {
+    /// The secret. Its `Debug` text must never be shown; see [`Secrets`].
+    text: Zeroizing<String>,
+    /// When it stops being valid; `None` for the current one.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// The secrets of an endpoint or a tenant, the longest valid first.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<LiveSecret>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
+}
+
+impl Secrets {
+    /// Takes secrets with the times at which they expire.
+    pub fn new(
+        secrets: impl IntoIterator<Item = (Zeroizing<String>, Option<DateTime<Utc>>)>,
+    ) -> Self {
+        let mut live: Vec<_> = secrets
+            .into_iter()
+            .map(|(text, expires_at)| LiveSecret { text, expires_at })
+            .collect();
+        live.sort_by_key(|secret| {
+            std::cmp::Reverse(secret.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC))
+        });
+        Self(live)
+    }
+
+    /// Prepares them for a profile.
+    ///
+    /// # Errors
+    /// When one of them is no key for the profile.
+    pub fn prepare(&self, profile: &Profile) -> Result<PreparedKeys, SecretError> {
+        if profile.signature().is_none() {
+            return Ok(PreparedKeys::default());
+        }
+        let mut keys = PreparedKeys::default();
+        for secret in &self.0 {
+            keys.keys.push(profile.signing_key(&secret.text)?);
+            keys.expire_at.push(secret.expires_at);
+        }
+        Ok(keys)
+    }
+}
+
+/// Keys that are ready to sign, the longest valid first.
+#[derive(Clone, Default)]
+pub struct PreparedKeys {
+    keys: Vec<SigningKey>,
+    expire_at: Vec<Option<DateTime<Utc>>>,
+}
+
+impl std::fmt::Debug for PreparedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} keys", self.keys.len())
+    }
+}
+
+impl PreparedKeys {
+    /// Those that are valid at this time.
+    pub fn valid_at(&self, now: DateTime<Utc>) -> &[SigningKey] {
+        let valid = self
+            .expire_at
+            .iter()
+            .take_while(|at| at.is_none_or(|at| at > now))
+            .count();
+        &self.keys[..valid]
+    }
+}
+
+/// An endpoint, as it is now.
+#[derive(Debug)]
+pub struct EndpointEntry {
+    /// Its id.
+    pub id: EndpointId,
+    /// Whether it gets deliveries.
+    pub status: EndpointStatus,
+    /// Where requests go, or why they cannot (the rules may have changed since registration).
+    pub target: Result<Target, TargetError>,
+    /// Its profile. A delivery keeps the one it was made with.
+    pub profile: Arc<LoadedProfile>,
+    /// The endpoint's own secrets.
+    pub secrets: Secrets,
+    /// The secrets that its profile signs with, or why they cannot.
+    pub keys: Result<PreparedKeys, SecretError>,
+    /// Its own retry schedule.
+    pub retry: Option<signpost_domain::RetryPolicy>,
+    /// Its own timeout.
+    pub timeout: Option<std::time::Duration>,
+    /// Its own headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Conditions on the event's data.
+    pub filter: Option<Filter>,
+    /// Requests per second.
+    pub rate_limit: Option<u32>,
+}
+
+impl EndpointEntry {
+    /// The policy of a delivery that was made with `profile`: the endpoint's own schedule and
+    /// timeout go before the profile's.
+    pub fn policy(&self, profile: &LoadedProfile) -> DeliveryPolicy {
+        let mut policy = profile.policy.clone();
+        if let Some(retry) = &self.retry {
+            policy.retry = retry.clone();
+        }
+        if let Some(timeout) = self.timeout {
+            policy.timeout = timeout;
+        }
+        policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_secret_signs_no_more_and_the_current_one_is_first() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        let secrets = Secrets::new([
+            (
+                Zeroizing::new("first-secret-0123456789".to_owned()),
+                at(100),
+            ),
+            (Zeroizing::new("third-secret-0123456789".to_owned()), None),
+            (
+                Zeroizing::new("second-secret-0123456789".to_owned()),
+                at(200),
+            ),
+        ]);
+        let keys = secrets
+            .prepare(&signpost_wire::find_builtin("stripe").unwrap())
+            .unwrap();
+        let valid = |seconds| {
+            keys.valid_at(DateTime::from_timestamp(seconds, 0).unwrap())
+                .len()
+        };
+        assert_eq!(
+            [valid(99), valid(100), valid(199), valid(200)],
+            [3, 2, 2, 1]
+        );
+        assert_eq!(format!("{secrets:?} {keys:?}"), "3 secrets 3 keys");
+    }
+}

@@ -1,0 +1,73 @@
+//! One tenant's subscriptions, ready to be matched.
+
+use std::{collections::HashMap, sync::Arc};
+
+use signpost_domain::{EndpointId, Event, Pattern};
+
+use super::{EndpointEntry, Secrets, index::PatternIndex};
+
+/// A tenant as the dispatcher sees it.
+#[derive(Debug)]
+pub struct TenantDirectory {
+    /// Grows with every change of the tenant, its endpoints or its secrets.
+    pub version: i64,
+    /// The tenant's own secrets, for profiles of scope `tenant`.
+    pub secrets: Secrets,
+    endpoints: Vec<Arc<EndpointEntry>>,
+    by_id: HashMap<EndpointId, u32>,
+    index: PatternIndex,
+}
+
+impl TenantDirectory {
+    /// Puts endpoints and their patterns together.
+    pub fn new(
+        version: i64,
+        secrets: Secrets,
+        entries: Vec<(EndpointEntry, Vec<Pattern>)>,
+    ) -> Self {
+        let mut index = PatternIndex::default();
+        let mut by_id = HashMap::with_capacity(entries.len());
+        let mut endpoints = Vec::with_capacity(entries.len());
+        for (position, (entry, patterns)) in (0_u32..).zip(entries) {
+            for pattern in &patterns {
+                index.add(pattern, position);
+            }
+            by_id.insert(entry.id.clone(), position);
+            endpoints.push(Arc::new(entry));
+        }
+        Self {
+            version,
+            secrets,
+            endpoints,
+            by_id,
+            index,
+        }
+    }
+
+    /// An endpoint that is not deleted.
+    pub fn endpoint(&self, id: &EndpointId) -> Option<&Arc<EndpointEntry>> {
+        self.at(*self.by_id.get(id)?)
+    }
+
+    /// The endpoints that want the event. Its data is parsed only if one of them looks at it.
+    pub fn matching(&self, event: &Event) -> Vec<&Arc<EndpointEntry>> {
+        let mut parsed = None;
+        let wants = |endpoint: &&Arc<EndpointEntry>| match &endpoint.filter {
+            None => true,
+            Some(filter) => filter.matches(parsed.get_or_insert_with(|| {
+                // Checked when it arrived; numbers that serde_json cannot hold are the exception.
+                serde_json::from_slice(&event.data).unwrap_or(serde_json::Value::Null)
+            })),
+        };
+        let candidates = self.index.matching(event.event_type.as_str());
+        candidates
+            .into_iter()
+            .filter_map(|position| self.at(position))
+            .filter(wants)
+            .collect()
+    }
+
+    fn at(&self, position: u32) -> Option<&Arc<EndpointEntry>> {
+        self.endpoints.get(usize::try_from(position).ok()?)
+    }
+}

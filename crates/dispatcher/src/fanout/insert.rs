@@ -1,0 +1,104 @@
+//! Inserts a batch. If the database will not take it as a whole, each event is tried by itself, so
+//! that one that cannot be stored does not stop the others.
+
+use signpost_domain::DeliveryStatus;
+use signpost_store::{FanoutEvent, FanoutResult, InitialState, NewDelivery, StoreError};
+
+use super::batch::Planned;
+use crate::{context::Context, ledger};
+
+/// What became of one event.
+#[derive(Debug)]
+pub(super) enum Inserted {
+    /// It is stored, and its deliveries may begin.
+    New,
+    /// It was there already.
+    Repeat {
+        /// An earlier try of ours may have stored it without our learning of it.
+        perhaps_ours: bool,
+    },
+    /// Another event bears its id.
+    IdReused,
+    /// The database refuses it.
+    Refused(String),
+}
+
+/// Inserts the batch, waiting for the database as long as it takes. `None`: the process is
+/// stopping; nothing was acked.
+pub(super) async fn insert(context: &Context, planned: &[Planned]) -> Option<Vec<Inserted>> {
+    let rows: Vec<_> = planned.iter().map(row).collect();
+    match try_insert(context, &rows).await {
+        Ok(results) => results,
+        Err(error) if rows.len() == 1 => Some(vec![Inserted::Refused(error.to_string())]),
+        Err(_) => {
+            let mut results = Vec::with_capacity(rows.len());
+            for row in rows {
+                match try_insert(context, std::slice::from_ref(&row)).await {
+                    Ok(result) => results.extend(result?),
+                    Err(error) => results.push(Inserted::Refused(error.to_string())),
+                }
+            }
+            Some(results)
+        }
+    }
+}
+
+/// Tries until the database has answered.
+async fn try_insert(
+    context: &Context,
+    rows: &[FanoutEvent],
+) -> Result<Option<Vec<Inserted>>, StoreError> {
+    let mut perhaps_ours = false;
+    let mut pause = ledger::FIRST_PAUSE;
+    loop {
+        match context.store.insert_fanout(context.clock.now(), rows).await {
+            Ok(results) => {
+                let inserted = |result: FanoutResult| match result {
+                    FanoutResult::Inserted => Inserted::New,
+                    FanoutResult::Repeat => Inserted::Repeat { perhaps_ours },
+                    FanoutResult::IdReused => Inserted::IdReused,
+                };
+                return Ok(Some(results.into_iter().map(inserted).collect()));
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = %signpost_runtime::error_chain(&error), "inserting events failed for now");
+            }
+            Err(error) => {
+                tracing::error!(error = %signpost_runtime::error_chain(&error), "inserting events failed");
+                return Err(error);
+            }
+        }
+        if context.lifecycle.is_stopping() {
+            return Ok(None);
+        }
+        perhaps_ours = true;
+        tokio::time::sleep(pause).await;
+        pause = ledger::longer(pause);
+    }
+}
+
+fn row(planned: &Planned) -> FanoutEvent {
+    let event = &planned.arrived.event;
+    let delivery = |delivery: &super::plan::PlannedDelivery| NewDelivery {
+        id: delivery.id.clone(),
+        endpoint_id: delivery.endpoint.id.clone(),
+        state: match (delivery.status, delivery.lease_until) {
+            (DeliveryStatus::Held, _) => InitialState::Held {
+                reason: "the endpoint is paused".to_owned(),
+            },
+            (_, Some(next_attempt_at)) => InitialState::Pending { next_attempt_at },
+            (_, None) => InitialState::Discarded {
+                reason: "the endpoint is disabled".to_owned(),
+            },
+        },
+        profile: delivery.endpoint.profile.name.clone(),
+        profile_version: i32::try_from(delivery.endpoint.profile.version).unwrap_or(0),
+        trigger: signpost_domain::Trigger::Event,
+    };
+    FanoutEvent {
+        event: event.clone(),
+        content_hash: event.content_hash(),
+        traceparent: planned.arrived.traceparent.clone(),
+        deliveries: planned.deliveries.iter().map(delivery).collect(),
+    }
+}
