@@ -49,7 +49,7 @@ pub enum Answer {
 /// A receiver's answer, within bounds.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// The status, 100 to 999 as the receiver sent it; never 1xx.
+    /// The status as the receiver sent it, 200 to 999.
     pub status: u16,
     /// Names (in lower case) and values in the order received, bytes that are not UTF-8 replaced;
     /// cookies and credentials are blotted out. At most 16 KiB.

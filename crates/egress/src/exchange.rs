@@ -171,7 +171,70 @@ pub(crate) fn keep_alive_hint(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncWriteExt, Interest};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::meter::MeteredStream;
+
     use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    /// Both ends of a connection: ours, and the receiver's.
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        let (ours, theirs) = tokio::join!(connecting, listener.accept());
+        (ours.unwrap(), theirs.unwrap().0)
+    }
+
+    async fn connection(ours: TcpStream) -> Connection {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let stream = Stream::Plain(MeteredStream::new(ours));
+        Connection::new(stream, address).await.unwrap()
+    }
+
+    fn request() -> http::Request<Full<Bytes>> {
+        http::Request::new(Full::new(Bytes::from_static(b"{}")))
+    }
+
+    async fn status(ours: TcpStream) -> hyper::Result<StatusCode> {
+        let answer = connection(ours).await.send(request()).await?;
+        Ok(answer.status())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_there_before_the_request_counts() {
+        let (ours, mut theirs) = connected().await;
+        theirs.write_all(ANSWER).await.unwrap();
+        ours.readable().await.unwrap();
+        assert_eq!(status(ours).await.unwrap(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_although_the_request_cannot_be_written() {
+        let (ours, mut theirs) = connected().await;
+        theirs.write_all(ANSWER).await.unwrap();
+        theirs.set_zero_linger().unwrap();
+        drop(theirs);
+        ours.ready(Interest::ERROR).await.unwrap();
+        assert_eq!(status(ours).await.unwrap(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_request_on_a_closed_connection_fails_at_once_and_unsent() {
+        let (ours, mut theirs) = connected().await;
+        let mut connection = connection(ours).await;
+        theirs.write_all(ANSWER).await.unwrap();
+        let answer = connection.send(request()).await.unwrap();
+        connection.read_body(answer.into_body()).await;
+        assert!(connection.is_reusable());
+        drop(theirs);
+        let limit = Duration::from_secs(10);
+        let result = tokio::time::timeout(limit, connection.send(request())).await;
+        assert!(result.expect("it does not hang").is_err());
+        assert!(connection.meter.is_unsent());
+    }
 
     #[test]
     fn reads_how_long_a_receiver_keeps_a_connection() {
