@@ -1,6 +1,8 @@
 //! The catalogues in `deploy/catalogs`: every schema is right, and describes its own examples down
 //! to each field.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests panic, too")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};

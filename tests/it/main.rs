@@ -2,4 +2,6 @@
 //! that the repository keeps.
 
 mod catalogs;
+mod deploy;
+mod examples;
 mod tidy;
