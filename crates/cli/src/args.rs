@@ -118,6 +118,10 @@ pub enum Command {
     Listen(crate::listen::Listen),
     /// Check the signature of a saved request
     Verify(crate::verify::Verify),
+    /// Bring one event through every built-in profile and verify it
+    Demo(crate::demo::Demo),
+    /// Look at everything Signpost needs, and say what to do where it is not well
+    Doctor(crate::doctor::Doctor),
     /// Write the completion script of a shell
     Completions(commands::completions::Completions),
     /// Show which server, tenant and key this command line would use

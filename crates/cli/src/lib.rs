@@ -7,10 +7,15 @@
 //! Standard output is data, standard error is talk. Nothing here prints a secret that was not
 //! asked for.
 
+pub mod amqp;
 pub mod args;
+pub mod bench;
 pub mod client;
 pub mod commands;
 pub mod config;
+pub mod database;
+pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod example;
 pub mod listen;
@@ -69,9 +74,23 @@ async fn execute(
         Command::Verify(command) => return command.run(output, &*clock),
         Command::Completions(command) => return command.run(output),
         Command::Config(command) => return command.run(&cli.global, env, output),
+        Command::Doctor(doctor) => return doctor.run(&cli.global, env, output, clock).await,
+        Command::Secrets(commands::secrets::Command::Reencrypt(command)) => {
+            return command.run(env, output).await;
+        }
         _ => {}
     }
     let connection = config::resolve(&cli.global, env)?;
+    if let Command::Demo(demo) = cli.command {
+        let tools = demo::Tools {
+            client: &Client::new(&connection)?,
+            tenant: cli.global.tenant,
+            out: output,
+            env,
+            clock,
+        };
+        return demo.run(tools).await;
+    }
     let mut app = App {
         client: Client::new(&connection)?,
         tenant: connection.tenant,
@@ -90,9 +109,13 @@ async fn execute(
         Command::Profiles(command) => command.run(&mut app).await,
         Command::Rejected(command) => command.run(&mut app).await,
         Command::Stats(command) => command.run(&mut app).await,
-        Command::Listen(_) | Command::Verify(_) | Command::Completions(_) | Command::Config(_) => {
-            Ok(()) // Done above.
-        }
+        // Done above.
+        Command::Listen(_)
+        | Command::Verify(_)
+        | Command::Demo(_)
+        | Command::Doctor(_)
+        | Command::Completions(_)
+        | Command::Config(_) => Ok(()),
     }
 }
 

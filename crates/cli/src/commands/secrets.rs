@@ -1,5 +1,7 @@
 //! `signpost secrets`: the signing secrets of endpoints, and the tenant's own.
 
+mod reencrypt;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -57,6 +59,9 @@ pub enum Command {
         #[arg(long, value_name = "DURATION")]
         overlap: Option<String>,
     },
+    /// Encrypt every stored secret with the first master key, after that was changed
+    #[command(after_help = reencrypt::EXAMPLES)]
+    Reencrypt(reencrypt::Reencrypt),
 }
 
 impl Command {
@@ -64,6 +69,8 @@ impl Command {
     pub async fn run(self, app: &mut App<'_>) -> Result<()> {
         let tenant = app.tenant.clone();
         let answer = match &self {
+            // Needs no API: `lib.rs` runs it.
+            Self::Reencrypt(_) => return Ok(()),
             Self::Show(owner) => app.call(Call::get(owner.path(&tenant, None)?)).await?,
             Self::Rotate {
                 owner,

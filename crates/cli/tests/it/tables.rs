@@ -86,7 +86,7 @@ async fn lists_of_every_kind_render() {
         "GET /v1/rejected",
         json(r#"{"items":[{"id":"rej_1","reason":"bad_json","routing_key":"acme.a.b","rejected_at":"2026-01-01T00:00:00Z","size":12,"detail":"expected value at line 1"}],"next_cursor":null}"#),
     );
-    let mut all = String::new();
+    let mut all = Vec::new();
     for list in [
         "tenants",
         "keys",
@@ -96,9 +96,12 @@ async fn lists_of_every_kind_render() {
         "rejected",
     ] {
         let done = api.run(&[list, "list"]).await;
-        all += &format!("$ signpost {list} list\n{}{}", done.stdout, done.stderr);
+        all.push(format!(
+            "$ signpost {list} list\n{}{}",
+            done.stdout, done.stderr
+        ));
     }
-    assert_snapshot!(all, @r"
+    assert_snapshot!(all.concat(), @r"
     $ signpost tenants list
     ID       NAME       CREATED (UTC)
     acme     Acme GmbH  2026-01-01 00:00:00
