@@ -1,6 +1,8 @@
 //! End to end tests: the whole of Signpost on real RabbitMQ, PostgreSQL and sockets, and the rules
 //! that the repository keeps.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what should not happen")]
+
 mod catalogs;
 mod deploy;
 mod examples;

@@ -81,7 +81,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         gates: Gates::new(GateConfig {
             max_in_flight: config.max_in_flight,
             endpoint_in_flight: config.endpoint_in_flight,
-            breaker: BreakerConfig::default(),
+            breaker: breaker_config(tiers),
         }),
         publisher: broker.publisher(),
         work: TaskTracker::new(),
@@ -109,6 +109,16 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
     };
     lifecycle.spawn("dispatcher", parts.run());
     Ok(())
+}
+
+/// The breaker's pauses are scaled in tests like all other delays.
+fn breaker_config(tiers: Tiers) -> BreakerConfig {
+    let production = BreakerConfig::default();
+    BreakerConfig {
+        pause: production.pause.mul_f64(tiers.scale()),
+        longest_pause: production.longest_pause.mul_f64(tiers.scale()),
+        ..production
+    }
 }
 
 fn broker(

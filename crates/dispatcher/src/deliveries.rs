@@ -51,7 +51,7 @@ async fn begin(context: &Arc<Context>, incoming: Incoming) {
     if needs_time(context, &open, is_redelivered) {
         let task_context = Arc::clone(context);
         context.work("delivery", async move {
-            slow_path(&task_context, open, is_redelivered).await
+            slow_path(&task_context, open, is_redelivered).await;
         });
     } else {
         attempt(context, open).await;

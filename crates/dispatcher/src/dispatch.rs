@@ -113,7 +113,7 @@ pub(crate) async fn defer(
     why: Deferral,
 ) {
     context.metrics.count_deferred(why);
-    let due_at = whole_millis(context.clock.now() + wait.mul_f64(context.tiers.scale()));
+    let due_at = whole_millis(context.clock.now() + wait);
     open.message.due_at = due_at;
     context.recorder.defer(open, due_at).await;
 }

@@ -50,7 +50,7 @@ pub struct Gates {
     config: GateConfig,
     places: Arc<Semaphore>,
     slow_places: Arc<Semaphore>,
-    gates: Mutex<HashMap<EndpointId, Arc<Gate>>>,
+    by_endpoint: Mutex<HashMap<EndpointId, Arc<Gate>>>,
 }
 
 /// One endpoint's gate.
@@ -118,7 +118,7 @@ impl Gates {
             config,
             places: Arc::new(Semaphore::new(config.max_in_flight)),
             slow_places: Arc::new(Semaphore::new((config.max_in_flight / 2).max(1))),
-            gates: Mutex::default(),
+            by_endpoint: Mutex::default(),
         }
     }
 
@@ -171,10 +171,10 @@ impl Gates {
             drop(state);
             return Verdict::Start(Place::new(gate, endpoint, process, slow, now));
         }
-        if state.expected_wait(gate.in_flight_limit) <= SHORT_WAIT {
-            if let Some(verdict) = wait(&gate, &mut state) {
-                return verdict;
-            }
+        if state.expected_wait(gate.in_flight_limit) <= SHORT_WAIT
+            && let Some(verdict) = wait(&gate, &mut state)
+        {
+            return verdict;
         }
         state.refuse(now, gate.in_flight_limit)
     }
@@ -194,7 +194,10 @@ impl Gates {
     }
 
     fn gate(&self, endpoint: &EndpointId, now: Instant) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self
+            .by_endpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(endpoint) {
             return Arc::clone(gate);
         }

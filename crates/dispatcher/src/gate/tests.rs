@@ -127,5 +127,5 @@ fn idle_gates_are_forgotten() {
             start(&gates, &endpoint(9), later).finish(Health::Good, None, later);
         }
     }
-    assert!(gates.gates.lock().unwrap().len() < 10);
+    assert!(gates.by_endpoint.lock().unwrap().len() < 10);
 }
