@@ -245,10 +245,10 @@ impl Client {
                 .query("limit", Some(wanted))
                 .query("cursor", cursor.take());
             let page: Page = read_page(&self.send(page_call).await?)?;
-            let is_empty = page.items.is_empty();
             items.extend(page.items);
+            // A page may hold fewer items than asked for, even none, and others still follow.
             cursor = page.next_cursor;
-            if cursor.is_none() || items.len() >= most || is_empty {
+            if cursor.is_none() || items.len() >= most {
                 return Ok(Listing {
                     items,
                     next_cursor: cursor,

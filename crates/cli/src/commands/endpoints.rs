@@ -260,6 +260,7 @@ async fn test(
             ("status ", "/status_code", ""),
             ("after ", "/duration_ms", " ms"),
             ("", "/error", ""),
+            ("recorded as ", "/delivery_id", ""),
         ] {
             let found = text(&value, pointer);
             if !found.is_empty() {

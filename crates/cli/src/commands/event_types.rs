@@ -39,8 +39,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         signpost event-types put license.created --schema @license.schema.json --validation reject")]
     Put {
-        /// Its name
+        /// The type: license.created
         name: String,
+        /// A name for people
+        #[arg(long, value_name = "NAME")]
+        title: Option<String>,
         /// A sentence for people
         #[arg(long)]
         description: Option<String>,
@@ -90,7 +93,7 @@ impl Command {
                 app.list(call, paging, &columns, |item| {
                     let has_schema = item.get("schema").is_some_and(|schema| !schema.is_null());
                     [
-                        name_of(item).into(),
+                        text(item, "/type").into(),
                         text(item, "/validation").into(),
                         if has_schema { "yes" } else { "-" }.into(),
                         time(&text(item, "/updated_at")).into(),
@@ -105,11 +108,15 @@ impl Command {
             }
             Self::Put {
                 name,
+                title,
                 description,
                 schema,
                 validation,
             } => {
                 let mut body = Map::new();
+                if let Some(title) = title {
+                    body.insert("name".into(), title.as_str().into());
+                }
                 if let Some(description) = description {
                     body.insert("description".into(), description.as_str().into());
                 }
@@ -140,15 +147,6 @@ impl Command {
                 app.out.json(data.as_bytes())
             }
         }
-    }
-}
-
-fn name_of(item: &Value) -> String {
-    let name = text(item, "/type");
-    if name.is_empty() {
-        text(item, "/name")
-    } else {
-        name
     }
 }
 

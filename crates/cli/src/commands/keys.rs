@@ -108,7 +108,7 @@ impl Command {
                 app.out.line(text(&key, "/key"))
             }
             Self::Revoke { id } => {
-                let call = Call::delete(["tenants", &tenant, "keys", check_id(&id)?]);
+                let call = Call::delete(["keys", check_id(&id)?]);
                 let answer = app.call(call).await?;
                 app.done(&answer, format!("key {id} is revoked"))
             }

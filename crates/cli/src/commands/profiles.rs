@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use http::Method;
+use signpost_domain::DeliveryPolicy;
 use signpost_wire::{Profile, Signature};
 
 use super::input::read_file;
@@ -60,35 +61,27 @@ impl Command {
                     Column::wrapped("DESCRIPTION"),
                 ];
                 app.list(Call::get(["profiles"]), &paging, &columns, |item| {
-                    // The document is the item itself or its part `profile`.
-                    let part = |name: &str| {
-                        let nested = text(item, &format!("/document{name}"));
-                        if nested.is_empty() {
-                            text(item, name)
-                        } else {
-                            nested
-                        }
-                    };
                     [
-                        part("/name").into(),
-                        if part("/built_in") == "true" {
-                            "yes"
-                        } else {
-                            "-"
-                        }
-                        .into(),
-                        part("/signature/header").into(),
-                        part("/signature/algorithm").into(),
-                        part("/success").into(),
-                        part("/timeout").into(),
-                        part("/description").into(),
+                        text(item, "/name").into(),
+                        if item["built_in"] == true { "yes" } else { "-" }.into(),
+                        text(item, "/profile/signature/header").into(),
+                        text(item, "/profile/signature/algorithm").into(),
+                        text(item, "/profile/success").into(),
+                        text(item, "/profile/timeout").into(),
+                        text(item, "/description").into(),
                     ]
                 })
                 .await
             }
             Self::Show { name } => {
                 let answer = app.call(Call::get(["profiles", check_id(&name)?])).await?;
-                app.out.json(&answer.body)
+                if app.out.is_json() {
+                    return app.out.json(&answer.body);
+                }
+                // The document alone: what `put` takes.
+                let stored: Stored<'_> =
+                    serde_json::from_slice(&answer.body).map_err(anyhow::Error::from)?;
+                app.out.json(stored.profile.get().as_bytes())
             }
             Self::Put { name, file } => {
                 let document = read_file(&file)?;
@@ -116,30 +109,42 @@ impl Command {
     }
 }
 
+/// The part of the API's answer that is the document.
+#[derive(serde::Deserialize)]
+struct Stored<'a> {
+    #[serde(borrow)]
+    profile: &'a serde_json::value::RawValue,
+}
+
 /// Reads a profile document from a file; every problem of it is in the error.
 pub fn read_profile(file: &std::path::Path) -> Result<Profile> {
     let text = String::from_utf8(read_file(file)?)
         .map_err(|_cause| CliError::Usage(format!("{} is not text", file.display())))?;
-    Profile::parse(&text).map_err(|error| {
-        let problems: Vec<_> = error
-            .problems()
-            .iter()
-            .map(|p| {
-                format!(
-                    "\n  {}: {}",
-                    if p.pointer.is_empty() {
-                        "(all)"
-                    } else {
-                        &p.pointer
-                    },
-                    p.detail
-                )
-            })
-            .collect();
-        CliError::Failed(format!(
-            "{} is no valid profile:{}",
-            file.display(),
-            problems.concat()
-        ))
-    })
+    let refuse = |problems: Vec<(String, String)>| {
+        let lines = problems.iter().map(|(pointer, detail)| {
+            let pointer = if pointer.is_empty() { "(all)" } else { pointer };
+            format!("\n  {pointer}: {detail}")
+        });
+        let lines: String = lines.collect();
+        CliError::Failed(format!("{} is no valid profile:{lines}", file.display()))
+    };
+    let profile = Profile::parse(&text).map_err(|error| {
+        let problems = error.into_problems().into_iter();
+        refuse(
+            problems
+                .map(|problem| (problem.pointer, problem.detail))
+                .collect(),
+        )
+    })?;
+    DeliveryPolicy::parse(profile.success(), profile.retry(), profile.timeout()).map_err(
+        |found| {
+            refuse(
+                found
+                    .into_iter()
+                    .map(|problem| (problem.pointer, problem.detail))
+                    .collect(),
+            )
+        },
+    )?;
+    Ok(profile)
 }

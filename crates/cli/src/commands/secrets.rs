@@ -55,6 +55,9 @@ pub enum Command {
         /// A file that holds the new secret
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+        /// Take a secret of fewer than 16 characters all the same
+        #[arg(long)]
+        force: bool,
         /// How long both sign: 0s to 7d [default: 24h]
         #[arg(long, value_name = "DURATION")]
         overlap: Option<String>,
@@ -76,11 +79,15 @@ impl Command {
                 owner,
                 secret,
                 secret_file,
+                force,
                 overlap,
             } => {
                 let mut body = json!({});
                 if let Some(secret) = secret_of(secret.clone(), secret_file.as_deref())? {
                     body["secret"] = secret.into();
+                }
+                if *force {
+                    body["force"] = true.into();
                 }
                 if let Some(overlap) = overlap {
                     body["overlap"] = overlap.as_str().into();

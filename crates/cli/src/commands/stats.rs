@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::{App, details, text};
+use super::{App, Window, details, text};
 use crate::client::Call;
 use crate::error::Result;
 use crate::output::{Cell, Column, Table};
@@ -12,20 +12,19 @@ use crate::output::{Cell, Column, Table};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  signpost stats --tenant acme --since 24h")]
 pub struct Stats {
-    /// From when on: a time or how long ago
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    /// From when to when [default: the last 24 hours]
+    #[command(flatten)]
+    window: Window,
 }
 
 impl Stats {
     /// Runs it.
     pub async fn run(self, app: &mut App<'_>) -> Result<()> {
         let tenant = app.tenant.clone();
-        let since = self
-            .since
-            .map(|text| super::paging::moment(&text, app.clock.now()))
-            .transpose()?;
-        let call = Call::get(["tenants", &tenant, "stats"]).query("since", since);
+        let (since, until) = self.window.resolve(&app.clock)?;
+        let call = Call::get(["tenants", &tenant, "stats"])
+            .query("since", since)
+            .query("until", until);
         let answer = app.call(call).await?;
         if app.out.is_json() {
             return app.out.json(&answer.body);

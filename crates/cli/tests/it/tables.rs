@@ -80,7 +80,7 @@ async fn lists_of_every_kind_render() {
     )
     .answers(
         "GET /v1/profiles",
-        json(r#"{"items":[{"name":"privato","built_in":true,"document":{"signature":{"header":"X-Signature","algorithm":"hmac-sha256"},"success":["200-299"],"timeout":"10s","description":"Privato"}}],"next_cursor":null}"#),
+        json(r#"{"items":[{"name":"privato","built_in":true,"description":"Privato","profile":{"signature":{"header":"X-Signature","algorithm":"hmac-sha256"},"success":["200-299"],"timeout":"10s"}}],"next_cursor":null}"#),
     )
     .answers(
         "GET /v1/rejected",
@@ -196,7 +196,7 @@ async fn a_delivery_tells_its_whole_story() {
 async fn a_story_is_told_without_its_endpoint_too() {
     let api = Api::start().await;
     let delivery = r#"{"id":"dlv_1","event_id":"evt_1","event_type":"a.b","endpoint_id":"ep_1",
-        "status":"failed","created_at":"2026-01-31T12:00:00Z","attempts":[
+        "status":"failed","status_reason":"retries are used up","created_at":"2026-01-31T12:00:00Z","attempts":[
         {"number":1,"trigger":"event","outcome":"unreachable","requested_at":"2026-01-31T12:00:00Z",
          "duration_ms":3,"error":"connection refused","retry_reason":"retries are used up"}]}"#;
     api.answers("GET /v1/tenants/acme/deliveries/dlv_1", json(delivery))
@@ -210,6 +210,7 @@ async fn a_story_is_told_without_its_endpoint_too() {
       event     evt_1  a.b
       endpoint  ep_1  (no longer there)
       created   2026-01-31 12:00:00.000   (all times UTC)
+      because   retries are used up
 
     Attempt 1  unreachable  (event)  sent 2026-01-31 12:00:00.000, given up after 3 ms
       error     connection refused

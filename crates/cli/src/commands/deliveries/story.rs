@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::client::{Call, check_id};
 use crate::commands::{App, text};
@@ -120,6 +120,10 @@ fn tell(
         }
     }
     say(&mut story, &format!("{times}   (all times UTC)"));
+    let reason = get("/status_reason");
+    if !reason.is_empty() {
+        say(&mut story, &format!("  because   {reason}"));
+    }
     for (index, attempt) in attempts.iter().enumerate() {
         let is_last = index + 1 == attempts.len();
         story.push('\n');
@@ -182,6 +186,9 @@ fn tell_attempt(story: &mut String, attempt: &Value, out: &Output) {
         _ => Ok(()),
     }
     .unwrap_or_default();
+    if attempt["is_late"] == true {
+        line.push_str("; another worker had settled it before");
+    }
     say(story, &line);
     let error = get("/error");
     if !error.is_empty() {
@@ -227,35 +234,20 @@ fn tell_exchange(story: &mut String, attempt: &Value, most_lines: usize) {
     }
 }
 
-/// Headers as lines; the API gives them as an object or as a list of pairs.
+/// Headers as lines; a header that came several times has a list of values.
 fn header_lines(headers: Option<&Value>) -> Vec<String> {
     let line = |name: &str, value: &Value| match value {
-        Value::String(value) => vec![format!("{name}: {value}")],
         Value::Array(values) => values
             .iter()
             .map(|value| format!("{name}: {}", value.as_str().unwrap_or_default()))
             .collect(),
-        _ => Vec::new(),
+        value => vec![format!("{name}: {}", value.as_str().unwrap_or_default())],
     };
-    match headers {
-        Some(Value::Object(map)) => map
-            .iter()
-            .flat_map(|(name, value)| line(name, value))
-            .collect(),
-        Some(Value::Array(pairs)) => pairs
-            .iter()
-            .flat_map(|pair| match pair {
-                Value::Array(two) if two.len() == 2 => {
-                    line(two[0].as_str().unwrap_or_default(), &two[1])
-                }
-                other => line(
-                    &text(other, "/name"),
-                    other.get("value").unwrap_or(&json!("")),
-                ),
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
+    let map = headers.and_then(Value::as_object);
+    map.into_iter()
+        .flatten()
+        .flat_map(|(name, value)| line(name, value))
+        .collect()
 }
 
 /// A word of the contract in its colour.

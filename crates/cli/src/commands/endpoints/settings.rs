@@ -46,6 +46,9 @@ pub struct Settings {
     /// A file that holds the signing secret
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// Take a secret of fewer than 16 characters all the same
+    #[arg(long)]
+    force: bool,
     /// A header sent with each request; may be given several times
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
     headers: Vec<(String, String)>,
@@ -107,6 +110,9 @@ impl Settings {
         }
         if let Some(secret) = secret_of(self.secret.clone(), self.secret_file.as_deref())? {
             put("secret", json!(secret));
+        }
+        if self.force {
+            put("force", json!(true));
         }
         if !self.headers.is_empty() {
             put("headers", pairs(&self.headers));
