@@ -77,7 +77,13 @@ pub async fn make(
     profile: &Arc<LoadedProfile>,
     place: Place,
 ) -> Result<Settled, OwnFault> {
-    let policy = endpoint.policy(profile);
+    let former;
+    let policy = if Arc::ptr_eq(profile, &endpoint.profile) {
+        &endpoint.policy
+    } else {
+        former = endpoint.overrides.apply(profile);
+        &former
+    };
     let requested_at = context.clock.now();
     if let (1, Some(accepted_at)) = (open.message.attempt, open.accepted_at) {
         let waited = (requested_at - accepted_at).to_std().unwrap_or_default();
@@ -111,7 +117,7 @@ pub async fn make(
         });
     }
     let duration = sent.duration;
-    let judged = Judged::from(sent, &policy);
+    let judged = Judged::from(sent, policy);
     context.metrics.count_attempt(judged.outcome);
     context
         .metrics
@@ -127,7 +133,7 @@ pub async fn make(
     };
     let next = decide(
         &result,
-        &policy,
+        policy,
         open.message.retries_used,
         rand::random(),
         context.tiers.scale(),

@@ -24,11 +24,14 @@ const NEARLY_DUE: Duration = Duration::from_millis(1_100);
 
 /// Consumes deliveries until the process stops; then hands back what it has not begun.
 pub async fn run(context: Arc<Context>, mut deliveries: Consumer) {
+    // A stop waits for this loop before it takes the work that it starts for complete.
+    let taking = context.work.token();
     while let Some(arrived) = deliveries.recv_many(MAX_BATCH).await {
         for message in arrived {
             begin(&context, message).await;
         }
     }
+    drop(taking);
     // What is under way acks through this channel.
     context.settled().await;
     deliveries.close().await;

@@ -20,7 +20,7 @@ use signpost_domain::{Clock, TenantId};
 use signpost_egress::Rules;
 use signpost_store::{Store, StoreError};
 
-pub use endpoint::{EndpointEntry, LoadedProfile, PreparedKeys, Secrets};
+pub use endpoint::{EndpointEntry, LoadedProfile, Overrides, PreparedKeys, Secrets};
 pub use tenant::TenantDirectory;
 pub(crate) use watch::watch;
 

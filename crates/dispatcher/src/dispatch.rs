@@ -24,7 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The wait after a fault of our own, such as no file descriptors.
 const OWN_FAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// Starts a delivery straight from fan-out if its gate is open, and publishes it otherwise.
+/// Starts a delivery straight from fan-out if its gate is open, and puts it off otherwise.
 pub(crate) fn first_attempt(
     context: &Arc<Context>,
     message: DeliveryMessage,
@@ -38,23 +38,17 @@ pub(crate) fn first_attempt(
         ticket,
         accepted_at,
     };
-    match context
+    let verdict = context
         .gates
-        .admit(&endpoint.id, endpoint.rate_limit, monotonic_now())
-    {
-        Verdict::Defer(_) => {
-            let task_context = Arc::clone(context);
-            context.work("publish delivery", async move {
-                if publish_until_confirmed(&task_context, open.message).await {
-                    open.ticket.done();
-                }
-            });
-        }
-        verdict => {
-            let profile = Arc::clone(&endpoint.profile);
-            start(context, open, tenant, endpoint, profile, verdict);
-        }
-    }
+        .admit(&endpoint.id, endpoint.rate_limit, monotonic_now());
+    start(
+        context,
+        open,
+        tenant,
+        endpoint,
+        Arc::clone(&endpoint.profile),
+        verdict,
+    );
 }
 
 /// Does what the gate said: starts the attempt, waits a moment for it, or defers it.

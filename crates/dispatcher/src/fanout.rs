@@ -24,9 +24,12 @@ const MAX_BATCH: usize = 500;
 
 /// Consumes events until the process stops.
 pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
+    // A stop waits for this loop before it takes the work that it starts for complete.
+    let taking = context.work.token();
     while let Some(arrived) = events.recv_many(MAX_BATCH).await {
         fan_out(&context, arrived).await;
     }
+    drop(taking);
     // What is under way acks through this channel.
     context.settled().await;
     events.close().await;

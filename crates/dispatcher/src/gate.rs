@@ -37,7 +37,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Longest expected wait in the process; what would wait longer is deferred.
 const SHORT_WAIT: Duration = Duration::from_millis(250);
 /// Most deliveries that wait in the process for one endpoint.
-const MAX_WAITING: usize = 256;
+const MAX_WAITING: usize = 1_000;
 /// Deferred deliveries of an endpoint without a rate limit come back at least this often, so that
 /// the backlog of one that was slow is not kept waiting when it is quick again.
 const WIDEST_SPACING: Duration = Duration::from_millis(100);

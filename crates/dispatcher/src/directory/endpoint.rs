@@ -1,10 +1,10 @@
 //! An endpoint as the dispatcher sees it: everything an attempt needs, prepared once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
-use signpost_domain::{DeliveryPolicy, EndpointId, EndpointStatus, Filter};
+use signpost_domain::{DeliveryPolicy, EndpointId, EndpointStatus, Filter, RetryPolicy};
 use signpost_egress::{Target, TargetError};
 use signpost_wire::{Profile, SecretError, SigningKey};
 use zeroize::Zeroizing;
@@ -113,10 +113,10 @@ pub struct EndpointEntry {
     pub secrets: Secrets,
     /// The secrets that its profile signs with, or why they cannot.
     pub keys: Result<PreparedKeys, SecretError>,
-    /// Its own retry schedule.
-    pub retry: Option<signpost_domain::RetryPolicy>,
-    /// Its own timeout.
-    pub timeout: Option<std::time::Duration>,
+    /// What its settings say instead of the profile.
+    pub overrides: Overrides,
+    /// Its profile's policy with the overrides.
+    pub policy: DeliveryPolicy,
     /// Its own headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Conditions on the event's data.
@@ -125,10 +125,18 @@ pub struct EndpointEntry {
     pub rate_limit: Option<u32>,
 }
 
-impl EndpointEntry {
-    /// The policy of a delivery that was made with `profile`: the endpoint's own schedule and
-    /// timeout go before the profile's.
-    pub fn policy(&self, profile: &LoadedProfile) -> DeliveryPolicy {
+/// What an endpoint sets itself: these go before the profile's.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Its own retry schedule.
+    pub retry: Option<RetryPolicy>,
+    /// Its own timeout.
+    pub timeout: Option<Duration>,
+}
+
+impl Overrides {
+    /// The policy of a delivery that was made with `profile`.
+    pub fn apply(&self, profile: &LoadedProfile) -> DeliveryPolicy {
         let mut policy = profile.policy.clone();
         if let Some(retry) = &self.retry {
             policy.retry = retry.clone();

@@ -11,7 +11,9 @@ use signpost_store::{DirectoryEndpoint, LiveSecret, StoreError};
 use signpost_wire::Scope;
 use zeroize::Zeroizing;
 
-use super::{EndpointEntry, LoadedProfile, Secrets, TenantDirectory, profiles::Profiles};
+use super::{
+    EndpointEntry, LoadedProfile, Overrides, Secrets, TenantDirectory, profiles::Profiles,
+};
 
 /// Prepares a tenant's endpoints.
 ///
@@ -86,6 +88,7 @@ fn entry(
         .timeout
         .as_deref()
         .and_then(|text| parse_timeout(text, "/timeout").ok());
+    let overrides = Overrides { retry, timeout };
     let secrets = secrets(row.secrets);
     let signing = match profile
         .wire
@@ -102,11 +105,11 @@ fn entry(
         headers: headers(&settings.headers),
         rate_limit: settings.rate_limit,
         id: id.clone(),
-        profile,
         secrets,
         keys,
-        retry,
-        timeout,
+        policy: overrides.apply(&profile),
+        overrides,
+        profile,
         filter,
     };
     Some((entry, patterns))

@@ -60,7 +60,7 @@ pub(super) fn deliveries(
         } else {
             Bytes::new()
         };
-        let timeout = endpoint.timeout.unwrap_or(endpoint.profile.policy.timeout);
+        let timeout = endpoint.policy.timeout;
         PlannedDelivery {
             id: new_id(),
             endpoint: Arc::clone(endpoint),
