@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests panic, too")]
 
 mod commands;
+mod doctor;
 mod failures;
 mod help;
 mod listen;
