@@ -1,0 +1,286 @@
+//! Endpoints as they look outside.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A URL of a tenant with its patterns, filter, profile and settings.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Endpoint)]
+pub struct EndpointBody {
+    /// Names it.
+    #[schema(example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e")]
+    pub id: String,
+    /// A name for people.
+    #[schema(example = "Billing")]
+    pub name: String,
+    /// Where events go.
+    #[schema(example = "https://example.com/hooks")]
+    pub url: String,
+    /// Patterns of the event types that it gets.
+    #[schema(example = json!(["license.*"]))]
+    pub events: Vec<String>,
+    /// Conditions on the data of the events that it gets.
+    #[schema(required, value_type = Option<Object>, example = json!({"status": "published"}))]
+    pub filter: Option<Value>,
+    /// The wire profile: what its requests look like.
+    #[schema(example = "standard-webhooks")]
+    pub profile: String,
+    /// `active`, `paused` (deliveries are held) or `disabled` (nothing is sent).
+    #[schema(value_type = EndpointStatusBody)]
+    pub status: &'static str,
+    /// Why Signpost itself changed the status; null when a person did.
+    #[schema(required, example = json!(null))]
+    pub status_reason: Option<String>,
+    /// Further headers of its requests.
+    #[schema(value_type = Object, example = json!({"X-Team": "a"}))]
+    pub headers: Value,
+    /// When failed attempts are made again, in place of the profile's policy.
+    #[schema(required, value_type = Option<Object>, example = json!({"delays": ["10s", "100s"]}))]
+    pub retry: Option<Value>,
+    /// How long an attempt may take, in place of the profile's timeout.
+    #[schema(required, example = "10s")]
+    pub timeout: Option<String>,
+    /// Most requests per second.
+    #[schema(required, example = json!(null))]
+    pub rate_limit: Option<u32>,
+    /// What its owner wants to remember.
+    #[schema(value_type = Object, example = json!({}))]
+    pub metadata: Value,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Whether deliveries are sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndpointStatus)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointStatusBody {
+    /// Deliveries are sent.
+    Active,
+    /// Deliveries are held, and sent oldest first once it is active again.
+    Paused,
+    /// Nothing is sent; each matching event leaves a discarded delivery.
+    Disabled,
+}
+
+/// A new endpoint, with the secret that its requests are signed with.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewEndpoint {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: EndpointBody,
+    /// What requests are signed with; null where the profile signs with the tenant's own secret or
+    /// not at all. `GET …/secret` shows it again.
+    #[schema(required, example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    pub secret: Option<String>,
+    /// The public half of an Ed25519 key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "whpk_…")]
+    pub public_key: Option<String>,
+}
+
+/// What can be said about a new endpoint.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body that `Settings` reads")]
+#[schema(example = json!({"name": "Billing", "url": "https://example.com/hooks", "events": ["license.*"]}))]
+pub struct EndpointSettings {
+    /// A name for people.
+    #[schema(min_length = 1, max_length = 200, example = "Billing")]
+    name: String,
+    /// Where events go: a public https URL.
+    #[schema(
+        format = "uri",
+        max_length = 2048,
+        example = "https://example.com/hooks"
+    )]
+    url: String,
+    /// Event types, `*` for everything, `post.*`, `*.created`.
+    #[schema(min_items = 1, max_items = 100, example = json!(["license.*"]))]
+    events: Vec<String>,
+    /// Conditions on the data, written as MongoDB queries are.
+    #[schema(value_type = Option<Object>, example = json!({"status": "published"}))]
+    filter: Option<Value>,
+    /// The wire profile; by default `standard-webhooks`.
+    #[schema(example = "standard-webhooks")]
+    profile: Option<String>,
+    /// By default `active`.
+    #[schema(value_type = Option<EndpointStatusBody>)]
+    status: Option<String>,
+    /// At most 20 further headers for its requests.
+    #[schema(value_type = Option<Object>, example = json!({"X-Team": "a"}))]
+    headers: Option<Value>,
+    /// `{"delays": [...]}` or `{"exponential": {"base", "factor", "max", "retries"}}`, both with
+    /// `jitter`; by default the profile's.
+    #[schema(value_type = Option<Object>, example = json!({"delays": ["10s", "100s"]}))]
+    retry: Option<Value>,
+    /// How long an attempt may take, at most a minute; by default the profile's.
+    #[schema(example = "10s")]
+    timeout: Option<String>,
+    /// Most requests per second.
+    #[schema(minimum = 1, maximum = 10000, example = 10)]
+    rate_limit: Option<i32>,
+    /// What its owner wants to remember: any JSON object of at most 16 KiB.
+    #[schema(value_type = Option<Object>, example = json!({"crm_id": "4711"}))]
+    metadata: Option<Value>,
+    /// What requests are signed with; by default a strong one is made. Not for profiles that sign
+    /// with the tenant's own secret.
+    #[schema(
+        min_length = 1,
+        max_length = 512,
+        example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    )]
+    secret: Option<String>,
+    /// Takes a `secret` of fewer than 16 characters. Do not.
+    force: Option<bool>,
+}
+
+/// What can be changed; `null` takes a setting back to its default.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body that `Settings` reads")]
+#[schema(example = json!({"status": "paused"}))]
+pub struct EndpointChanges {
+    /// A name for people.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// Where events go.
+    #[schema(format = "uri", max_length = 2048)]
+    url: Option<String>,
+    /// Event types and patterns.
+    #[schema(min_items = 1, max_items = 100)]
+    events: Option<Vec<String>>,
+    /// Conditions on the data.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Value>,
+    /// The wire profile. Its secret must fit the new one.
+    profile: Option<String>,
+    /// Whether deliveries are sent.
+    #[schema(value_type = Option<EndpointStatusBody>)]
+    status: Option<String>,
+    /// All further headers.
+    #[schema(value_type = Option<Object>)]
+    headers: Option<Value>,
+    /// The retry policy.
+    #[schema(value_type = Option<Object>)]
+    retry: Option<Value>,
+    /// How long an attempt may take.
+    timeout: Option<String>,
+    /// Most requests per second.
+    #[schema(minimum = 1, maximum = 10000)]
+    rate_limit: Option<i32>,
+    /// What its owner wants to remember.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+}
+
+/// What a test send brings.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body that `Fields` reads")]
+#[schema(example = json!({"type": "license.created", "data": {"license": "A-1"}}))]
+pub struct TestEvent {
+    /// The event type; by default `signpost.test`.
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    /// The data; by default a greeting.
+    #[schema(value_type = Option<Value>)]
+    data: Option<Value>,
+}
+
+/// What a test send gave.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestResult {
+    /// Whether the receiver took it, by the profile's rule.
+    pub success: bool,
+    /// The receiver's status code, if it answered.
+    #[schema(required, example = 200)]
+    pub status_code: Option<u16>,
+    /// How long it took, name look-up included.
+    #[schema(example = 42)]
+    pub duration_ms: u64,
+    /// Why it failed.
+    #[schema(required, example = json!(null))]
+    pub error: Option<String>,
+    /// The first 16 KiB of the receiver's answer.
+    #[schema(required, example = "ok")]
+    pub response_body: Option<String>,
+    /// The delivery that the attempt is recorded under.
+    #[schema(required, example = "dlv_01jd8p4z3mfjrtvxq5s2w9hk6e")]
+    pub delivery_id: Option<String>,
+}
+
+/// An event that is only imagined.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body that `Fields` reads")]
+pub struct PreviewEvent {
+    /// Its type.
+    #[serde(rename = "type")]
+    #[schema(example = "license.created")]
+    event_type: String,
+    /// Its data.
+    #[schema(value_type = Option<Value>, example = json!({"status": "published"}))]
+    data: Option<Value>,
+}
+
+/// Which endpoints would get an event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Preview {
+    /// Every endpoint of the tenant; those that would get it first.
+    pub items: Vec<PreviewItem>,
+}
+
+/// Whether an endpoint would get an event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreviewItem {
+    /// The endpoint.
+    #[schema(example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e")]
+    pub endpoint_id: String,
+    /// Its name.
+    #[schema(example = "Billing")]
+    pub name: String,
+    /// Whether it would get the event.
+    pub matches: bool,
+    /// What would happen, or why it would not get it.
+    #[schema(example = "pattern license.* matches")]
+    pub reason: String,
+}
+
+/// Since when deliveries are to be sent again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body that `Fields` reads")]
+pub struct RecoverRange {
+    /// Deliveries created at or after this time.
+    since: DateTime<Utc>,
+    /// Deliveries created before this time; by default now.
+    until: Option<DateTime<Utc>>,
+}
+
+impl From<signpost_store::Endpoint> for EndpointBody {
+    fn from(stored: signpost_store::Endpoint) -> Self {
+        let settings = stored.settings;
+        Self {
+            id: stored.id.to_string(),
+            name: settings.name,
+            url: settings.url,
+            events: settings.events,
+            filter: settings.filter,
+            profile: settings.profile,
+            status: settings.status.as_str(),
+            status_reason: stored.status_reason,
+            headers: settings.headers,
+            retry: settings.retry,
+            timeout: settings.timeout,
+            rate_limit: settings.rate_limit,
+            metadata: settings.metadata,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The OpenAPI 3.1 document, made of the list of routes. What all operations share (the errors,
+//! the key, `Idempotency-Key`) is added here, so that no handler can forget it.
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::{
+    auth::Access,
+    door::Repeats,
+    error::{ErrorCode, ProblemBody},
+    route::{NamedSchema, Route},
+};
+
+const DESCRIPTION: &str = "\
+Signpost brings your events to your customers' URLs: signed, retried, and with a record of every \
+attempt.
+
+Send your API key with each request: `Authorization: Bearer KEY`. A key has a role: `admin` (all \
+tenants), `manager` (one tenant), `publisher` (publish to one tenant) or `portal` (one tenant's \
+endpoints and deliveries). What belongs to another tenant answers 404, as what does not exist.
+
+Errors are `application/problem+json` (RFC 9457) with a `code` that never changes; everything that \
+is wrong with the content of a request is listed at once in `errors`.
+
+Lists come in pages: follow `next_cursor` until it is null.
+
+Every write takes an `Idempotency-Key`: the same request with the same key is done once, and \
+answered the same each time. For an event without an `id` the key becomes its id.";
+
+/// Groups of operations, in reading order.
+const TAGS: [(&str, &str); 9] = [
+    ("Events", "Report what happened."),
+    ("Endpoints", "Where events go, and which."),
+    ("Secrets", "What requests are signed with."),
+    ("Deliveries", "What became of each event at each endpoint."),
+    (
+        "Event types",
+        "The catalogue: what can happen, and what its data looks like.",
+    ),
+    ("Profiles", "What requests look like."),
+    ("Tenants", "Who owns all this."),
+    ("Keys", "Who may do what."),
+    ("Operations", "For whoever runs Signpost."),
+];
+
+/// The document.
+pub fn document(routes: &[Route]) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for route in routes {
+        let item = paths
+            .entry(route.path.clone())
+            .or_insert_with(|| Value::Object(Map::new()));
+        item[route.method.as_str().to_lowercase()] = operation(route);
+        add_schemas(&mut schemas, route.schemas.clone());
+    }
+    let mut errors = Vec::new();
+    ProblemBody::schemas(&mut errors);
+    add_schemas(&mut schemas, errors);
+    schemas.insert(
+        "Problem".to_owned(),
+        json(&<ProblemBody as utoipa::PartialSchema>::schema()),
+    );
+    let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Signpost API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": tags,
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "responses": error_responses(),
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json(&route.operation);
+    let access = match route.access {
+        Access::Public => "no key needed",
+        Access::Anyone => "any key",
+        Access::Operator => "admin",
+        Access::Manage => "manager",
+        Access::Publish => "publisher, manager",
+        Access::Endpoints => "portal, manager",
+    };
+    operation["x-access"] = access.into();
+    if route.access == Access::Public {
+        operation["security"] = json!([]);
+    }
+    let key = match route.repeats {
+        Repeats::Harmless => None,
+        Repeats::Remembered => Some("^[!-~]{1,128}$"),
+        Repeats::ByHandler => Some("^[A-Za-z0-9_-]{1,120}$"),
+    };
+    if let Some(key) = key {
+        let parameters = operation.as_object_mut().and_then(|object| {
+            object
+                .entry("parameters")
+                .or_insert(json!([]))
+                .as_array_mut()
+        });
+        if let Some(parameters) = parameters {
+            parameters.push(json!({
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "Makes a repeat of this request harmless.",
+                "schema": {"type": "string", "pattern": key},
+                "example": "order-4711-paid",
+            }));
+        }
+    }
+    let has_body = operation.get("requestBody").is_some();
+    let parameters = operation["parameters"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let is_in = |place: &str| parameters.iter().any(|parameter| parameter["in"] == place);
+    let mut statuses = vec![500, 503];
+    if route.access != Access::Public {
+        statuses.push(401);
+    }
+    if !matches!(route.access, Access::Public | Access::Anyone) {
+        statuses.push(403);
+    }
+    if is_in("path") {
+        statuses.push(404);
+    }
+    if has_body || is_in("query") || is_in("header") {
+        statuses.push(400);
+    }
+    if has_body {
+        statuses.extend([408, 413, 415, 422]);
+    }
+    if route.repeats == Repeats::Remembered {
+        statuses.extend([409, 422]);
+    }
+    for status in statuses {
+        let reference = json!({"$ref": format!("#/components/responses/{status}")});
+        if operation["responses"][status.to_string()].is_null() {
+            operation["responses"][status.to_string()] = reference;
+        }
+    }
+    operation
+}
+
+/// One response per status, with the codes that come with it.
+fn error_responses() -> Value {
+    let mut responses = Map::new();
+    for status in ErrorCode::ALL.iter().map(|code| code.status()) {
+        let codes: Vec<_> = ErrorCode::ALL
+            .iter()
+            .filter(|code| code.status() == status)
+            .collect();
+        let words: Vec<_> = codes
+            .iter()
+            .map(|code| format!("`{}`", code.as_str()))
+            .collect();
+        let example = codes.first().map(|code| {
+            json!({
+                "code": code.as_str(), "title": code.title(), "status": status.as_u16(),
+                "detail": code.title(),
+            })
+        });
+        let mut headers = Map::new();
+        if matches!(status.as_u16(), 429 | 503) {
+            headers.insert(
+                "Retry-After".to_owned(),
+                json!({"description": "When to come back, in seconds.", "schema": {"type": "integer"}}),
+            );
+        }
+        if status.as_u16() == 401 {
+            headers.insert(
+                "WWW-Authenticate".to_owned(),
+                json!({"description": "How to authenticate.", "schema": {"type": "string"}}),
+            );
+        }
+        responses.insert(
+            status.as_str().to_owned(),
+            json!({
+                "description": words.join(", "),
+                "headers": headers,
+                "content": {"application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": example,
+                }},
+            }),
+        );
+    }
+    Value::Object(responses)
+}
+
+fn add_schemas(all: &mut Map<String, Value>, schemas: Vec<NamedSchema>) {
+    for (name, schema) in schemas {
+        all.insert(name, json(&schema));
+    }
+}
+
+/// utoipa's types are written to JSON without fail.
+fn json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
