@@ -3,7 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what should not happen")]
 
+mod amqp;
 mod catalogs;
+mod delivery;
 mod deploy;
 mod examples;
+mod faults;
+mod retries;
+mod status;
 mod tidy;
+mod world;
