@@ -19,7 +19,7 @@ CREATE TABLE tenants (
     updated_at         timestamptz NOT NULL,
     -- Set while everything of the tenant is being removed; it is invisible from then on.
     erasing_since      timestamptz,
-    -- How far retention has come: bodies of older events are gone.
+    -- How far retention has come: the bodies of events stored before are gone.
     bodies_cleared_until timestamptz,
     CONSTRAINT tenants_default_stays CHECK (id <> 'default' OR erasing_since IS NULL)
 );

@@ -101,7 +101,8 @@ impl Store {
             "
             INSERT INTO endpoints (tenant, id, name, url, events, filter, profile, status, headers,
                 retry, timeout, rate_limit, metadata, created_at, updated_at)
-            SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14
+            SELECT t.id, $2, $3, $4, $5, $6::json, $7, $8, $9::json, $10::json, $11, $12, $13::json,
+                $14, $14
             FROM tenants t WHERE t.id = $1 AND t.erasing_since IS NULL
             RETURNING ",
             endpoint_columns!()
@@ -205,9 +206,9 @@ impl Store {
         // updated_at tells versions apart, so it must move on even within one microsecond.
         let sql = concat!(
             "
-            UPDATE endpoints SET name = $3, url = $4, events = $5, filter = $6, profile = $7,
-                status = $8, headers = $9, retry = $10, timeout = $11, rate_limit = $12,
-                metadata = $13, updated_at = greatest($14, updated_at + interval '1 microsecond'),
+            UPDATE endpoints SET name = $3, url = $4, events = $5, filter = $6::json, profile = $7,
+                status = $8, headers = $9::json, retry = $10::json, timeout = $11, rate_limit = $12,
+                metadata = $13::json, updated_at = greatest($14, updated_at + interval '1 microsecond'),
                 status_reason = CASE WHEN status = $8 THEN status_reason END,
                 failing_since = CASE WHEN status = $8 OR $8 <> 'active' THEN failing_since END
             WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL AND updated_at = $15
@@ -274,7 +275,8 @@ async fn find(
     query.try_map(|row| endpoint(&row)).fetch_optional(db).await
 }
 
-/// Binds $1 to $13.
+/// Binds $1 to $13. JSON goes as text, to be cast to `json`: as sqlx's own type it would become
+/// `jsonb` on the way and lose its order.
 fn bind<'a>(
     query: crate::fanout::Query<'a>,
     tenant: &'a TenantId,
@@ -287,18 +289,18 @@ fn bind<'a>(
         .bind(&settings.name)
         .bind(&settings.url)
         .bind(&settings.events)
-        .bind(settings.filter.as_ref().map(Json))
+        .bind(settings.filter.as_ref().map(Value::to_string))
         .bind(&settings.profile)
         .bind(settings.status.as_str())
-        .bind(Json(&settings.headers))
-        .bind(settings.retry.as_ref().map(Json))
+        .bind(settings.headers.to_string())
+        .bind(settings.retry.as_ref().map(Value::to_string))
         .bind(settings.timeout.as_deref())
         .bind(
             settings
                 .rate_limit
                 .map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
         )
-        .bind(Json(&settings.metadata))
+        .bind(settings.metadata.to_string())
 }
 
 pub(crate) fn endpoint(row: &PgRow) -> Result<Endpoint, sqlx::Error> {

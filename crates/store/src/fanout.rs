@@ -118,9 +118,11 @@ impl Store {
             first_at.entry(key_of(item)).or_insert(index);
         }
         let first_of = |index: usize| first_at.get(&key_of(&batch[index])).copied();
-        let firsts: Vec<_> = (0..batch.len())
-            .filter(|&n| first_of(n) == Some(n))
+        let mut firsts: Vec<_> = (0..batch.len())
+            .filter(|&index| first_of(index) == Some(index))
             .collect();
+        // Two dispatchers that insert the same events take them in the same order: no deadlock.
+        firsts.sort_unstable_by_key(|&index| key_of(&batch[index]));
         let columns = Columns::of(firsts.iter().map(|&index| &batch[index]))?;
 
         self.run("insert events and their deliveries", async |db| {

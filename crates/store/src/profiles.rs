@@ -57,10 +57,12 @@ impl Store {
             ", deleted_at FROM profiles WHERE name = $1 ORDER BY version DESC LIMIT 1"
         );
         let insert = concat!(
-            "INSERT INTO profiles (name, version, document, created_at) VALUES ($1, $2, $3, $4)
+            "INSERT INTO profiles (name, version, document, created_at) VALUES ($1, $2, $3::json, $4)
             RETURNING ",
             profile_columns!()
         );
+        // As text: the order of a body's keys is the order of the bytes that are sent.
+        let text = document.to_string();
         self.run("store a profile", async |db| {
             let mut tx = db.begin().await?;
             // One at a time, so that versions count up without a gap.
@@ -75,7 +77,8 @@ impl Store {
             {
                 let stored = stored_profile(&row)?;
                 let deleted_at: Option<DateTime<Utc>> = row.try_get("deleted_at")?;
-                if deleted_at.is_none() && stored.document == *document {
+                let stored_text = stored.document.to_string();
+                if deleted_at.is_none() && stored_text == text {
                     return Ok(stored);
                 }
                 version = stored.version;
@@ -83,7 +86,7 @@ impl Store {
             let stored = sqlx::query(insert)
                 .bind(name)
                 .bind(version + 1)
-                .bind(Json(document))
+                .bind(&text)
                 .bind(now)
                 .try_map(|row| stored_profile(&row))
                 .fetch_one(&mut *tx)

@@ -52,10 +52,10 @@ impl Store {
         before: DateTime<Utc>,
         limit: u32,
     ) -> Result<RetentionStep, StoreError> {
-        // A step ends at a time, not at a row: events of one batch share their time.
+        // A step ends after a time, not after a row: events of one batch share their time.
         let end = "
-            SELECT created_at FROM events
-            WHERE tenant = $1 AND created_at < $2 AND created_at > COALESCE(
+            SELECT created_at + interval '1 microsecond' FROM events
+            WHERE tenant = $1 AND created_at < $2 AND created_at >= COALESCE(
                 (SELECT bodies_cleared_until FROM tenants WHERE id = $1), '-infinity')
             ORDER BY created_at OFFSET $3 LIMIT 1";
         let clear = "
@@ -64,8 +64,7 @@ impl Store {
                 FROM tenants WHERE id = $1
             ), old AS (
                 SELECT e.tenant, e.id FROM events e, mark
-                WHERE e.tenant = $1 AND e.created_at > mark.done_until
-                    AND e.created_at <= $2 AND e.created_at < $3
+                WHERE e.tenant = $1 AND e.created_at >= mark.done_until AND e.created_at < $2
                     AND NOT EXISTS (SELECT 1 FROM deliveries d
                         WHERE d.tenant = e.tenant AND d.event_id = e.id
                             AND d.status IN ('pending', 'held'))
@@ -92,7 +91,6 @@ impl Store {
             let rows: i64 = sqlx::query_scalar(clear)
                 .bind(tenant.as_str())
                 .bind(end.unwrap_or(before))
-                .bind(before)
                 .fetch_one(&mut *db)
                 .await?;
             Ok(RetentionStep {

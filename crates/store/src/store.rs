@@ -95,6 +95,13 @@ impl Store {
     /// The URL cannot be read.
     pub fn connect(config: StoreConfig) -> Result<Self, StoreError> {
         let millis = |duration: Duration| duration.as_millis().to_string();
+        let is_postgres =
+            config.url.starts_with("postgres://") || config.url.starts_with("postgresql://");
+        if !is_postgres {
+            return Err(StoreError::Url(sqlx::Error::Configuration(
+                "another scheme".into(),
+            )));
+        }
         let options = PgConnectOptions::from_str(&config.url)
             .map_err(StoreError::Url)?
             .application_name(&config.application_name)
@@ -149,13 +156,14 @@ impl Store {
             .options
             .clone()
             .options([("statement_timeout", 0), ("lock_timeout", 0)]);
-        let migrate = async {
-            let mut connection = unlimited.connect().await?;
-            migrator().run(&mut connection).await?;
-            connection.close().await?;
-            Ok(())
-        };
-        migrate.await.map_err(StoreError::Migrate)
+        // A pool of its own: sqlx's migrator is not `Send` over a bare connection.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(self.pool.options().get_acquire_timeout())
+            .connect_lazy_with(unlimited);
+        let migrated = migrator().run(&pool).await;
+        pool.close().await;
+        migrated.map_err(StoreError::Migrate)
     }
 
     /// Asks the database for a sign of life.
