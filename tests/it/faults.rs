@@ -16,9 +16,14 @@ struct Servers {
 impl Servers {
     async fn start() -> Self {
         let dir = scratch_dir("faults").unwrap();
-        let (rabbit, postgres) =
-            tokio::join!(PrivateRabbit::start(dir.join("rabbitmq")), PrivatePostgres::start(dir.join("postgres")));
-        Self { rabbit: rabbit.unwrap(), postgres: postgres.unwrap() }
+        let (rabbit, postgres) = tokio::join!(
+            PrivateRabbit::start(dir.join("rabbitmq")),
+            PrivatePostgres::start(dir.join("postgres"))
+        );
+        Self {
+            rabbit: rabbit.unwrap(),
+            postgres: postgres.unwrap(),
+        }
     }
 
     async fn world(&self, dispatchers: usize) -> World {
@@ -40,10 +45,18 @@ async fn publish(world: &World, from: usize, count: usize) {
         let event = json!({"id": format!("event-{n}"), "type": "a.b", "data": {"n": n}});
         wait_until("the event is accepted", PATIENCE, async || {
             let body = Some(event.to_string().into());
-            match world.api.try_send(http::Method::POST, "/v1/tenants/acme/events", body).await {
+            match world
+                .api
+                .try_send(http::Method::POST, "/v1/tenants/acme/events", body)
+                .await
+            {
                 Ok(answer) if answer.status == 202 => Ok(()),
                 Ok(answer) => {
-                    assert!(answer.status == 503 || answer.status == 429, "{}", answer.status);
+                    assert!(
+                        answer.status == 503 || answer.status == 429,
+                        "{}",
+                        answer.status
+                    );
                     assert!(answer.headers.contains_key("retry-after"));
                     Err(answer.status.to_string())
                 }
@@ -58,18 +71,37 @@ async fn publish(world: &World, from: usize, count: usize) {
 /// attempts are numbered without gaps, and the receiver saw no more requests than are recorded.
 /// Gives how often each event arrived.
 async fn all_arrived(world: &World, servers: &Servers, count: usize) -> HashMap<String, usize> {
-    let sql = "SELECT count(*) FILTER (WHERE status = 'succeeded') || '/' || count(*) FROM deliveries";
-    wait_until("every delivery has succeeded", Duration::from_secs(120), async || {
-        let seen = servers.postgres.psql(sql).await.unwrap_or_else(|error| error.to_string());
-        if seen.trim() == format!("{count}/{count}") { Ok(()) } else { Err(seen) }
-    })
+    let sql =
+        "SELECT count(*) FILTER (WHERE status = 'succeeded') || '/' || count(*) FROM deliveries";
+    wait_until(
+        "every delivery has succeeded",
+        Duration::from_secs(120),
+        async || {
+            let seen = servers
+                .postgres
+                .psql(sql)
+                .await
+                .unwrap_or_else(|error| error.to_string());
+            if seen.trim() == format!("{count}/{count}") {
+                Ok(())
+            } else {
+                Err(seen)
+            }
+        },
+    )
     .await;
     let gaps = "SELECT count(*) FROM deliveries d WHERE attempt_count <>
         (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.number <= d.attempt_count)";
-    assert_eq!(servers.postgres.psql(gaps).await.unwrap().trim(), "0", "attempts without gaps");
+    assert_eq!(
+        servers.postgres.psql(gaps).await.unwrap().trim(),
+        "0",
+        "attempts without gaps"
+    );
     let mut arrivals = HashMap::new();
     for request in world.receiver.received_on("/hook") {
-        *arrivals.entry(request.header("webhook-id").unwrap().to_owned()).or_insert(0) += 1;
+        *arrivals
+            .entry(request.header("webhook-id").unwrap().to_owned())
+            .or_insert(0) += 1;
     }
     assert_eq!(arrivals.len(), count, "every event arrived");
     arrivals
@@ -77,8 +109,11 @@ async fn all_arrived(world: &World, servers: &Servers, count: usize) -> HashMap<
 
 async fn set_up(world: &World) {
     world.tenant("acme").await;
-    let retry = json!({"delays": ["10s", "10s", "10s", "30s", "30s", "30s", "30s", "30s", "1m", "1m"]});
-    world.endpoint("acme", "/hook", json!({"retry": retry, "timeout": "2s"})).await;
+    let retry =
+        json!({"delays": ["10s", "10s", "10s", "30s", "30s", "30s", "30s", "30s", "1m", "1m"]});
+    world
+        .endpoint("acme", "/hook", json!({"retry": retry, "timeout": "2s"}))
+        .await;
 }
 
 #[tokio::test]
@@ -98,7 +133,10 @@ async fn a_dispatcher_killed_in_mid_delivery_loses_nothing() {
     publish(&world, 120, 30).await;
     let arrivals = all_arrived(&world, &servers, 150).await;
     let twice = arrivals.values().filter(|times| **times > 1).count();
-    assert!(twice <= 40, "only what was under way at the kill may arrive twice: {twice}");
+    assert!(
+        twice <= 40,
+        "only what was under way at the kill may arrive twice: {twice}"
+    );
 }
 
 #[tokio::test]
@@ -117,7 +155,10 @@ async fn a_restarted_broker_and_a_restarted_database_lose_and_double_nothing() {
     servers.postgres.start_again().await.unwrap();
     let arrivals = all_arrived(&world, &servers, 140).await;
     let twice: Vec<_> = arrivals.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(twice.is_empty(), "no process died, so nothing may arrive twice: {twice:?}");
+    assert!(
+        twice.is_empty(),
+        "no process died, so nothing may arrive twice: {twice:?}"
+    );
 }
 
 #[tokio::test]
@@ -142,8 +183,16 @@ async fn while_the_broker_is_away_ingest_says_so_at_once_and_recovers_by_itself(
     servers.rabbit.kill().await.unwrap();
     let started = std::time::Instant::now();
     let event = json!({"type": "a.b", "data": {}});
-    let answer = world.api.post("/v1/tenants/acme/events", &event).await.expect(&[503]);
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    let answer = world
+        .api
+        .post("/v1/tenants/acme/events", &event)
+        .await
+        .expect(&[503]);
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
     assert!(answer.headers.contains_key("retry-after"));
     assert!(answer.json()["code"].is_string());
     servers.rabbit.start_again().await.unwrap();
@@ -156,17 +205,36 @@ async fn a_wiped_broker_is_rebuilt_from_the_ledger() {
     let servers = Servers::start().await;
     let world = servers.world(1).await;
     set_up(&world).await;
-    world.receiver.answer_with(|_| signpost_testkit::Reply::status(500));
+    world
+        .receiver
+        .answer_with(|_| signpost_testkit::Reply::status(500));
     publish(&world, 0, 20).await;
-    let waiting = |rows: &Value| rows["items"].as_array().unwrap().iter().all(|d| d["attempt_count"].as_u64() >= Some(1));
+    let waiting = |rows: &Value| {
+        rows["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|d| d["attempt_count"].as_u64() >= Some(1))
+    };
     wait_until("all wait for a retry", PATIENCE, async || {
-        let page = world.api.get("/v1/tenants/acme/deliveries?limit=250").await.expect(&[200]).json();
-        if page["items"].as_array().unwrap().len() == 20 && waiting(&page) { Ok(()) } else { Err("not yet") }
+        let page = world
+            .api
+            .get("/v1/tenants/acme/deliveries?limit=250")
+            .await
+            .expect(&[200])
+            .json();
+        if page["items"].as_array().unwrap().len() == 20 && waiting(&page) {
+            Ok(())
+        } else {
+            Err("not yet")
+        }
     })
     .await;
     servers.rabbit.wipe().await.unwrap();
     servers.rabbit.start_again().await.unwrap();
-    world.receiver.answer_with(|_| signpost_testkit::Reply::status(200));
+    world
+        .receiver
+        .answer_with(|_| signpost_testkit::Reply::status(200));
     all_arrived(&world, &servers, 20).await;
 }
 
@@ -175,7 +243,9 @@ async fn a_stop_that_is_asked_for_finishes_what_is_under_way_and_doubles_nothing
     let servers = Servers::start().await;
     let mut world = servers.world(2).await;
     set_up(&world).await;
-    world.receiver.answer_with(|_| signpost_testkit::Reply::status(200).after(Duration::from_millis(50)));
+    world
+        .receiver
+        .answer_with(|_| signpost_testkit::Reply::status(200).after(Duration::from_millis(50)));
     for round in 0..4 {
         publish(&world, round * 25, 25).await;
         let which = round % 2;

@@ -232,9 +232,8 @@ fn retry(context: &Arc<Context>, settled: Settled, at: DateTime<Utc>) {
     message.trigger = Trigger::Retry;
     message.due_at = dispatch::whole_millis(at);
     message.check_ledger = false;
-    context
-        .metrics
-        .count_retry(dispatch::tier_for(context, &message));
+    let delay = (at - settled.finished_at).to_std().unwrap_or_default();
+    context.metrics.count_retry(context.tiers.pick(delay));
     let task_context = Arc::clone(context);
     context.work("publish retry", async move {
         if dispatch::publish_until_confirmed(&task_context, message).await {

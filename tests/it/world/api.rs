@@ -10,81 +10,93 @@ use tokio::net::TcpStream;
 
 /// The API at an address, with a key.
 #[derive(Debug, Clone)]
-pub struct Api {
+pub(crate) struct Api {
     address: String,
     key: String,
 }
 
 /// What the API answered.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     asked: String,
 }
 
 impl Answer {
     /// Fails the test unless the status is one of these.
-    pub fn expect(self, statuses: &[u16]) -> Self {
+    pub(crate) fn expect(self, statuses: &[u16]) -> Self {
         let body = String::from_utf8_lossy(&self.body);
-        assert!(statuses.contains(&self.status.as_u16()), "{}: {} {body}", self.asked, self.status);
+        assert!(
+            statuses.contains(&self.status.as_u16()),
+            "{}: {} {body}",
+            self.asked,
+            self.status
+        );
         self
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = || String::from_utf8_lossy(&self.body).into_owned();
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, text()))
     }
 }
 
 impl Api {
     /// The API at `address`, asked with `key`.
-    pub fn new(address: String, key: &str) -> Self {
-        Self { address, key: key.to_owned() }
+    pub(crate) fn new(address: String, key: &str) -> Self {
+        Self {
+            address,
+            key: key.to_owned(),
+        }
     }
 
     /// The same API, asked with another key.
-    pub fn with_key(&self, key: &str) -> Self {
+    pub(crate) fn with_key(&self, key: &str) -> Self {
         Self::new(self.address.clone(), key)
     }
 
     /// `host:port`.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// GET.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
 
     /// POST with JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::POST, path, Some(body.to_string().into())).await
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(body.to_string().into()))
+            .await
     }
 
     /// POST with the bytes given, said to be JSON.
-    pub async fn post_raw(&self, path: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn post_raw(&self, path: &str, body: impl Into<Bytes>) -> Answer {
         self.send(Method::POST, path, Some(body.into())).await
     }
 
     /// PUT with JSON.
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::PUT, path, Some(body.to_string().into())).await
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, Some(body.to_string().into()))
+            .await
     }
 
     /// PATCH with JSON.
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::PATCH, path, Some(body.to_string().into())).await
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body.to_string().into()))
+            .await
     }
 
     /// DELETE.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
     }
 
@@ -93,7 +105,12 @@ impl Api {
     }
 
     /// Any request; an error when there is no answer.
-    pub async fn try_send(&self, method: Method, path: &str, body: Option<Bytes>) -> anyhow::Result<Answer> {
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> anyhow::Result<Answer> {
         let asked = format!("{method} {path}");
         let stream = TcpStream::connect(&self.address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -106,10 +123,17 @@ impl Api {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let response = sender.send_request(request.body(Full::new(body.unwrap_or_default()))?).await?;
+        let response = sender
+            .send_request(request.body(Full::new(body.unwrap_or_default()))?)
+            .await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         driver.abort();
-        Ok(Answer { status: head.status, headers: head.headers, body, asked })
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+            asked,
+        })
     }
 }
