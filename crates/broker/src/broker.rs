@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use signpost_runtime::{Lifecycle, error_chain};
 use futures::FutureExt as _;
+use signpost_runtime::{Lifecycle, error_chain};
 use tokio::time::interval;
 use tokio_util::sync::{CancellationToken, DropGuard};
 

@@ -4,7 +4,10 @@
 //! declaration has a channel of its own, since RabbitMQ closes the channel on a difference. It
 //! never deletes, purges or changes anything that stands.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use lapin::{
     Channel, Connection, ErrorKind,
@@ -13,7 +16,7 @@ use lapin::{
 };
 use tokio::{
     sync::{Mutex, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -23,6 +26,9 @@ use crate::{
 
 /// Longest wait for one answer of the broker.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shorter than any restart of a broker.
+const JUST_NOW: Duration = Duration::from_secs(1);
 
 /// Why the topology does not stand.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -93,6 +99,8 @@ pub(crate) struct TopologyKeeper {
     mode: TopologyMode,
     /// One at a time: two that create the same quorum queue at once get in each other's way.
     turn: Mutex<()>,
+    /// When it stood last.
+    stood_at: std::sync::Mutex<Option<Instant>>,
     /// The latest result, once there is one.
     result: watch::Sender<Option<Result<(), TopologyError>>>,
 }
@@ -103,6 +111,7 @@ impl TopologyKeeper {
             topology,
             mode,
             turn: Mutex::new(()),
+            stood_at: std::sync::Mutex::new(None),
             result: watch::Sender::new(None),
         })
     }
@@ -114,9 +123,28 @@ impl TopologyKeeper {
     /// Declares or compares everything, over this connection.
     pub(crate) async fn ensure(&self, connection: &Connection) -> Result<(), TopologyError> {
         let _turn = self.turn.lock().await;
+        self.ensure_now(connection).await
+    }
+
+    /// The same, unless another connection of this process has just done it: after a restart of
+    /// the broker all come at once.
+    pub(crate) async fn ensure_once(&self, connection: &Connection) -> Result<(), TopologyError> {
+        let _turn = self.turn.lock().await;
+        if self.stood_at().is_some_and(|at| at.elapsed() < JUST_NOW) {
+            return Ok(());
+        }
+        self.ensure_now(connection).await
+    }
+
+    async fn ensure_now(&self, connection: &Connection) -> Result<(), TopologyError> {
         let result = self.ensure_all(connection).await;
+        *self.stood_at() = result.is_ok().then(Instant::now);
         self.result.send_replace(Some(result.clone()));
         result
+    }
+
+    fn stood_at(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.stood_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ensure_all(&self, connection: &Connection) -> Result<(), TopologyError> {

@@ -241,7 +241,7 @@ impl Link {
     }
 
     async fn set_up(&self, connection: &lapin::Connection) -> Result<Channel, LinkError> {
-        let ensured = self.keeper.ensure(connection).await;
+        let ensured = self.keeper.ensure_once(connection).await;
         ensured.map_err(LinkError::Topology)?;
         match timeout(CHANNEL_PATIENCE, connection.create_channel()).await {
             Ok(Ok(channel)) => Ok(channel),
@@ -250,20 +250,25 @@ impl Link {
         }
     }
 
-    /// Sees to the topology again: something in it seems to be missing. Not more than once a
-    /// second.
-    pub(crate) async fn repair(&self) -> Result<(), TopologyError> {
+    /// Sees to the topology again: something in it may be missing. Does nothing while there is no
+    /// connection (the next one does it), and not more than once a second.
+    pub(crate) async fn repair(&self) {
         let mut current = self.current.lock().await;
-        let Some(live) = &current.connection else {
-            return Ok(()); // The next connection does it.
-        };
         let is_recent = |at: Instant| at.elapsed() < Duration::from_secs(1);
         if current.repaired_at.is_some_and(is_recent) {
-            return Ok(());
+            return;
         }
-        let result = self.keeper.ensure(&live.object).await;
+        let Some(live) = &current.connection else {
+            return;
+        };
+        if !live.object.status().connected() {
+            return;
+        }
+        if let Err(error) = self.keeper.ensure(&live.object).await {
+            let error = error_chain(&error).to_string();
+            tracing::error!(error, "the topology could not be repaired");
+        }
         current.repaired_at = Some(Instant::now());
-        result
     }
 
     /// Closes the connection properly; the next [`Self::channel`] would make a new one.

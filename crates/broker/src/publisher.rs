@@ -123,7 +123,7 @@ impl Publisher {
         let deadline = Instant::now() + patience;
         let cost = shared.cost(&publish)?;
         let (exchange, routing_key) = names(&publish)?;
-        shared.check_link()?;
+        shared.wait_for_link(deadline).await?;
         let permits = Arc::clone(&shared.permits).acquire_many_owned(cost);
         let permit = match timeout_at(deadline, permits).await {
             Ok(Ok(permit)) => permit,
@@ -171,13 +171,18 @@ impl Shared {
         Ok(cost.min(self.max_permits))
     }
 
-    /// Says at once what waiting would not change.
-    fn check_link(&self) -> Result<(), PublishError> {
-        match &*self.link.borrow() {
-            LinkState::Up => Ok(()),
-            LinkState::Blocked { .. } => Err(PublishError::Blocked),
-            LinkState::Down { since, .. } if since.elapsed() < SHORT_LOSS => Ok(()),
-            LinkState::Down { .. } => Err(PublishError::Unavailable),
+    /// Lets a short loss of the connection pass, and says at once what waiting would not change.
+    async fn wait_for_link(&self, deadline: Instant) -> Result<(), PublishError> {
+        let lost_at = match &*self.link.borrow() {
+            LinkState::Up => return Ok(()),
+            LinkState::Blocked { .. } => return Err(PublishError::Blocked),
+            LinkState::Down { since, .. } => *since,
+        };
+        let mut link = self.link.clone();
+        let back = link.wait_for(|state| !matches!(state, LinkState::Down { .. }));
+        match timeout_at(deadline.min(lost_at + SHORT_LOSS), back).await {
+            Ok(Ok(_state)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(PublishError::Unavailable),
         }
     }
 

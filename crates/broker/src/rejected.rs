@@ -1,8 +1,8 @@
 //! Looking into the queue of rejected messages, and taking single ones out.
 //!
 //! A queue gives its messages from the front only, so a look takes a number of them, reads them
-//! and gives them back, in their order. Meanwhile nobody else sees them; looks of one process wait
-//! for one another. For people, not for loops.
+//! and gives them back. Meanwhile, and for a moment after, nobody else sees them; looks of one
+//! process wait for one another. For people, not for loops.
 
 use std::{sync::Arc, time::Duration};
 
@@ -73,6 +73,8 @@ impl RejectedQueue {
                 found.push(message);
             }
             look.end().await?;
+            // The queue's order is that of the last look, more or less.
+            found.sort_by_key(|message: &RejectedMessage| message.rejected_at);
             Ok(found)
         })
         .await

@@ -76,18 +76,14 @@ impl Supervisor {
             match end {
                 End::Finished => return,
                 End::Lost(reason) => self.went_down(&reason),
-                End::Cancelled => {
-                    self.went_down("the broker cancelled the consumer");
-                    if let Err(error) = self.link.repair().await {
-                        let error = error_chain(&error).to_string();
-                        tracing::error!(error, "the topology could not be repaired");
-                    }
-                }
+                End::Cancelled => self.went_down("the broker cancelled the consumer"),
                 End::Stalled => {
                     self.went_down("the queue holds messages, but none comes");
                     self.link.discard().await;
                 }
             }
+            // Perhaps the queue is missing.
+            self.link.repair().await;
             if started.elapsed() > PATIENCE {
                 backoff.succeeded();
             }
@@ -133,12 +129,15 @@ impl Supervisor {
 
     async fn session(&self, channel: Channel, mut deliveries: lapin::Consumer) -> End {
         let (settlements, settled) = mpsc::unbounded_channel();
+        let lost = CancellationToken::new();
         let acker = Acker {
             channel: channel.clone(),
             settled,
             finish: self.finish.clone(),
+            lost: lost.clone(),
             status: self.status.clone(),
         };
+        let _lost_at_end = lost.drop_guard();
         let (ended, acker_end) = tokio::sync::oneshot::channel();
         self.lifecycle.spawn("broker acks", async move {
             acker.run().await;
@@ -238,7 +237,10 @@ impl Supervisor {
 struct Acker {
     channel: Channel,
     settled: mpsc::UnboundedReceiver<Settlement>,
+    /// The consumer is finished: send what is there, and end.
     finish: CancellationToken,
+    /// The channel is gone: acks mean nothing any more.
+    lost: CancellationToken,
     status: ConsumerStatus,
 }
 
@@ -252,6 +254,7 @@ impl Acker {
             // frames are written is grouped next.
             let count = tokio::select! {
                 biased;
+                () = self.lost.cancelled() => return,
                 count = self.settled.recv_many(&mut batch, ACK_BATCH) => count,
                 () = self.finish.cancelled(), if !self.settled.is_closed() => {
                     self.settled.close(); // Later acks are for the next channel's life.

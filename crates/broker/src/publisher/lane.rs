@@ -221,10 +221,7 @@ impl Lane {
     fn repair(&self) {
         let link = Arc::clone(&self.link);
         self.link.lifecycle().spawn("broker repair", async move {
-            if let Err(error) = link.repair().await {
-                let error = signpost_runtime::error_chain(&error).to_string();
-                tracing::error!(error, "the topology could not be repaired");
-            }
+            link.repair().await;
         });
     }
 
