@@ -38,7 +38,7 @@ pub fn routes() -> Vec<Route> {
         route!(Endpoints, Harmless, secrets::get),
         route!(Endpoints, Remembered, secrets::rotate),
         route!(Public, Harmless, secrets::jwks),
-        route!(Manage, Harmless, secrets::get_tenant),
+        route!(Endpoints, Harmless, secrets::get_tenant),
         route!(Manage, Remembered, secrets::rotate_tenant),
         route!(Endpoints, Harmless, deliveries::list),
         route!(Endpoints, Harmless, deliveries::get),

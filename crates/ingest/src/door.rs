@@ -14,8 +14,8 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use futures::FutureExt;
-use http::{HeaderValue, header, request::Parts};
-use signpost_domain::TenantId;
+use http::{HeaderValue, Method, header, request::Parts};
+use signpost_domain::{Problem, TenantId};
 
 use crate::{
     app::App,
@@ -83,17 +83,29 @@ where
     T: 'static,
 {
     let (mut parts, body) = request.into_parts();
-    let caller = app.keys.authenticate(&parts.headers).await?;
     let params = RawPathParams::from_request_parts(&mut parts, &app)
         .await
         .map_err(|_not_utf8| ApiError::not_found())?;
     let named = params.iter().find(|(name, _)| *name == "tenant");
-    let tenant = match named.map(|(_, value)| value) {
+    let named = named.map(|(_, value)| value);
+    if access == Access::Public {
+        if let Some(text) = named {
+            let tenant = TenantId::parse(text).map_err(|_no_id| ApiError::not_found())?;
+            parts.extensions.insert(Tenant(tenant));
+        }
+        let request = Request::from_parts(parts, body);
+        return Ok(handler.call(request, app).await);
+    }
+    let caller = app.keys.authenticate(&parts.headers).await?;
+    let tenant = match named {
         None => caller.tenant.clone(),
-        Some(text) => Some(see_tenant(&app, &caller, access, text).await?),
+        Some(text) => Some(see_tenant(&app, &caller, access, &parts.method, text).await?),
     };
     if !access.admits(caller.role) {
         return Err(caller.forbidden());
+    }
+    if let Some(tenant) = &tenant {
+        parts.extensions.insert(Tenant(tenant.clone()));
     }
     let scope = Scope { caller, tenant };
     parts.extensions.insert(scope.clone());
@@ -109,13 +121,20 @@ async fn see_tenant(
     app: &App,
     caller: &Caller,
     access: Access,
+    method: &Method,
     text: &str,
 ) -> Result<TenantId, ApiError> {
     match &caller.tenant {
         Some(own) if own.as_str() == text => Ok(own.clone()),
         Some(_foreign) => Err(ApiError::not_found()),
         None => {
-            let tenant = TenantId::parse(text).map_err(|_no_id| ApiError::not_found())?;
+            let tenant = TenantId::parse(text).map_err(|error| match *method {
+                // What cannot exist is not found; what is to be made under such an id is wrong.
+                Method::PUT if access == Access::Operator => {
+                    Problem::new("/tenant", error.to_string()).into()
+                }
+                _ => ApiError::not_found(),
+            })?;
             // Operators create tenants, so theirs need not exist yet.
             if access == Access::Operator || app.tenants.may_exist(&tenant).await {
                 Ok(tenant)
@@ -150,15 +169,16 @@ impl<S: Sync> FromRequestParts<S> for Scope {
     }
 }
 
-/// The tenant of the path, which exists (as far as is known) and which the caller may see.
-#[derive(Debug)]
+/// The tenant of the path, which exists (as far as is known) and which the caller may see. The
+/// door puts it there; a handler has no other.
+#[derive(Debug, Clone)]
 pub struct Tenant(pub TenantId);
 
 impl<S: Sync> FromRequestParts<S> for Tenant {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let scope = Scope::from_request_parts(parts, state).await?;
-        scope.tenant.map(Self).ok_or_else(ApiError::not_found)
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let tenant = parts.extensions.get::<Self>();
+        tenant.cloned().ok_or_else(ApiError::not_found)
     }
 }

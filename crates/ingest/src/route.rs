@@ -6,7 +6,7 @@
 use axum::{handler::Handler, routing::MethodFilter, routing::MethodRouter};
 use http::Method;
 use utoipa::{
-    __dev::SchemaReferences,
+    __dev::{SchemaReferences, Tags},
     openapi::{HttpMethod, RefOr, path::Operation, schema::Schema},
 };
 
@@ -48,7 +48,7 @@ impl Route {
     /// `name` is the handler's module, such as `events::create`.
     pub fn new<P, H, T>(name: &str, access: Access, repeats: Repeats, handler: H) -> Self
     where
-        P: utoipa::Path + SchemaReferences,
+        P: utoipa::Path + SchemaReferences + for<'t> Tags<'t>,
         H: Handler<T, App>,
         T: 'static,
     {
@@ -60,6 +60,7 @@ impl Route {
             _get => (Method::GET, MethodFilter::GET),
         };
         let mut operation = P::operation();
+        operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         operation.operation_id = Some(name.replace(' ', "").replace("::", "_"));
         let mut schemas = Vec::new();
         P::schemas(&mut schemas);

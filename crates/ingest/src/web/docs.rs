@@ -185,7 +185,7 @@ impl Html {
 }
 
 /// An example of a schema: its own, or one made of its parts.
-pub(crate) fn example_of(schema: &Value, document: &Value, depth: usize) -> Value {
+pub fn example_of(schema: &Value, document: &Value, depth: usize) -> Value {
     let schema = resolve(schema, document);
     if let Some(example) = schema.get("example") {
         return example.clone();

@@ -10,35 +10,35 @@ use tokio::{
 
 /// Talks to one service with one key.
 #[derive(Debug, Clone)]
-pub struct Client {
-    pub address: SocketAddr,
-    pub key: Option<String>,
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: Option<String>,
 }
 
 /// What was answered.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub bytes: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) bytes: Vec<u8>,
     /// The body as JSON; null when it is none.
-    pub json: Value,
+    pub(crate) json: Value,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// The `code` of an error.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.json["code"].as_str().unwrap_or_default()
     }
 
     /// The reply, after checking its status.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         let text = String::from_utf8_lossy(&self.bytes);
         assert_eq!(self.status, status, "{text}");
         self
@@ -46,10 +46,13 @@ impl Reply {
 
     /// The reply, after checking that it is this error, in the form of RFC 9457.
     #[track_caller]
-    pub fn expect_error(self, status: u16, code: &str) -> Self {
+    pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
         let reply = self.expect(status);
         assert_eq!(reply.code(), code, "{}", reply.json);
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(reply.json["status"], status);
         assert!(reply.json["title"].is_string() && reply.json["detail"].is_string());
         reply
@@ -57,41 +60,47 @@ impl Reply {
 }
 
 impl Client {
-    pub fn with_key(&self, key: &str) -> Self {
-        Self { address: self.address, key: Some(key.to_owned()) }
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self {
+            address: self.address,
+            key: Some(key.to_owned()),
+        }
     }
 
-    pub fn without_key(&self) -> Self {
-        Self { address: self.address, key: None }
+    pub(crate) fn without_key(&self) -> Self {
+        Self {
+            address: self.address,
+            key: None,
+        }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], b"").await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.send("DELETE", path, &[], b"").await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.json("POST", path, &body.to_string()).await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
         self.json("PUT", path, &body.to_string()).await
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
         self.json("PATCH", path, &body.to_string()).await
     }
 
-    pub async fn json(&self, method: &str, path: &str, body: &str) -> Reply {
+    pub(crate) async fn json(&self, method: &str, path: &str, body: &str) -> Reply {
         let headers = [("content-type", "application/json")];
         self.send(method, path, &headers, body.as_bytes()).await
     }
 
     /// Any request with any headers.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
@@ -121,12 +130,24 @@ fn read_reply(answer: &[u8]) -> Reply {
     let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(answer)));
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let headers: Vec<(String, String)> = lines
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let bytes = answer[end + 4..].to_vec();
     let json = serde_json::from_slice(&bytes).unwrap_or_default();
-    Reply { status, headers, bytes, json }
+    Reply {
+        status,
+        headers,
+        bytes,
+        json,
+    }
 }
