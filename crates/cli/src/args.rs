@@ -122,6 +122,8 @@ pub enum Command {
     Demo(crate::demo::Demo),
     /// Look at everything Signpost needs, and say what to do where it is not well
     Doctor(crate::doctor::Doctor),
+    /// Measure throughput, latency, CPU and memory against the goals
+    Bench(Box<crate::bench::Bench>),
     /// Write the completion script of a shell
     Completions(commands::completions::Completions),
     /// Show which server, tenant and key this command line would use

@@ -41,7 +41,7 @@ pub fn open(url: String, keys: Option<KeyRing>) -> Result<Store> {
     };
     let config = StoreConfig {
         max_connections: 1,
-        acquire_timeout: Duration::from_secs(5),
+        acquire_timeout: Duration::from_secs(2),
         application_name: "signpost".to_owned(),
         ..StoreConfig::new(url, keys)
     };

@@ -74,6 +74,7 @@ async fn execute(
         Command::Verify(command) => return command.run(output, &*clock),
         Command::Completions(command) => return command.run(output),
         Command::Config(command) => return command.run(&cli.global, env, output),
+        Command::Bench(bench) => return bench.run(&cli.global, env, output).await,
         Command::Doctor(doctor) => return doctor.run(&cli.global, env, output, clock).await,
         Command::Secrets(commands::secrets::Command::Reencrypt(command)) => {
             return command.run(env, output).await;
@@ -114,6 +115,7 @@ async fn execute(
         | Command::Verify(_)
         | Command::Demo(_)
         | Command::Doctor(_)
+        | Command::Bench(_)
         | Command::Completions(_)
         | Command::Config(_) => Ok(()),
     }

@@ -236,6 +236,11 @@ impl BenchReceiver {
         })
     }
 
+    /// Its address as a URL without a path: `http://127.0.0.1:PORT`.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The URL of an endpoint.
     pub fn url(&self, endpoint: usize) -> String {
         format!("http://{}/e/{endpoint}", self.address)
