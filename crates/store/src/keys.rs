@@ -156,6 +156,20 @@ impl Store {
         .map(|done| done.rows_affected() > 0)
     }
 
+    /// Revokes a key, whoever's it is: for operators, who may know nothing but its id. Every
+    /// process hears of it ([`crate::Change::Key`]). `false` if it is not there.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn delete_any_key(&self, id: &KeyId) -> Result<bool, StoreError> {
+        self.run("revoke an API key", async |db| {
+            let query = sqlx::query("DELETE FROM keys WHERE id = $1").bind(id.as_str());
+            query.execute(&mut *db).await
+        })
+        .await
+        .map(|done| done.rows_affected() > 0)
+    }
+
     /// Whether any key is stored.
     ///
     /// # Errors
