@@ -5,9 +5,9 @@
 //! checks neither. One message with a byte 0xff in its routing key breaks the connection of
 //! everybody who receives it, again and again; one with a header nested a few hundred deep
 //! overflows the stack and ends the process. So the bytes pass through here first, on every
-//! connection: bytes that are not UTF-8 become `?`, and headers that are nested too deep or do not
-//! add up are replaced by one that says so ([`UNREADABLE`]), which the decoders then reject. All
-//! else, bodies above all, passes unchanged.
+//! connection: bytes that are not UTF-8 become `?`, and headers that are too large, nested too deep
+//! or do not add up are replaced by one that says so ([`UNREADABLE`]), which the decoders then
+//! reject. All else, bodies above all, passes unchanged.
 //!
 //! Pure; [`stream`] applies it to a connection. It must never fail and never use recursion without
 //! a bound. Format: AMQP 0-9-1, section 4.2 (<https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf>)
@@ -202,6 +202,7 @@ mod tests {
             entry(b"a", b'?', &[1]),          // a type that does not exist
             entry(b"a", b'S', &[0, 0, 1, 0]), // longer than the table
             vec![200, 1],                     // a name longer than the table
+            entry(b"a", b'S', &long(&vec![b'x'; 65 * 1024])),
         ];
         for headers in broken {
             let mended = guarded(&content_header(&headers, b"evt_1"), 4096);

@@ -6,6 +6,10 @@
 //! connection; users of a link ask for a channel, and are made to wait while the link connects.
 //! Nobody holds a connection or checks one out per message.
 
+mod state;
+
+pub(crate) use state::{LinkError, LinkState, Role};
+
 use std::{
     sync::{
         Arc,
@@ -24,12 +28,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{
-    backoff::Backoff,
-    config::BrokerConfig,
-    declare::{TopologyError, TopologyKeeper},
-    guard,
-};
+use crate::{backoff::Backoff, config::BrokerConfig, declare::TopologyKeeper, guard};
+use state::mark_down;
 
 /// Longest time for connecting and logging in.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -39,46 +39,6 @@ const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 const GOOD_LIFE: Duration = Duration::from_secs(5);
 /// How often a connection's state is looked at; lapin does not report every end by an event.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// What a link is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Publish,
-    Consume,
-    Manage,
-}
-
-impl Role {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Publish => "publish",
-            Self::Consume => "consume",
-            Self::Manage => "manage",
-        }
-    }
-}
-
-/// How a link is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    /// No connection, since then; with the reason.
-    Down { since: Instant, reason: String },
-    /// Connected, and the topology stands.
-    Up,
-    /// Connected, but the broker takes no messages for the moment.
-    Blocked { reason: String },
-}
-
-/// Why there is no channel.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum LinkError {
-    #[error("the broker cannot be reached: {0}")]
-    Connect(String),
-    #[error("the topology does not stand")]
-    Topology(#[source] TopologyError),
-    #[error("no channel could be opened: {0}")]
-    Channel(String),
-}
 
 /// One connection, kept up.
 pub(crate) struct Link {
@@ -355,16 +315,4 @@ impl Link {
             }
         });
     }
-}
-
-/// Keeps the time since when it is down.
-fn mark_down(state: &mut LinkState, reason: &str) {
-    let since = match state {
-        LinkState::Down { since, .. } => *since,
-        LinkState::Up | LinkState::Blocked { .. } => Instant::now(),
-    };
-    *state = LinkState::Down {
-        since,
-        reason: reason.to_owned(),
-    };
 }

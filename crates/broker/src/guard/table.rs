@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+/// Largest table of headers. A publisher may fill a whole frame with headers, and the broker adds
+/// its own on the way (`x-death`, `x-delivery-count`): the frame is then larger than what was
+/// agreed on, and lapin gives up the connection.
+const MAX_TABLE: usize = 64 * 1024;
 /// Deepest nesting of tables and arrays in headers. RabbitMQ's own `x-death` needs four.
 const MAX_DEPTH: usize = 32;
 
@@ -101,7 +105,7 @@ fn mend_properties(cursor: &mut Cursor<'_>, bad: &mut Option<Range<usize>>) -> O
             Property::Table => {
                 let start = cursor.at;
                 let end = cursor.long_end()?;
-                if cursor.table(end, 1).is_none() {
+                if end - start > MAX_TABLE || cursor.table(end, 1).is_none() {
                     *bad = Some(start..end);
                 }
                 cursor.at = end;

@@ -36,7 +36,7 @@ const OWN: [&str; 6] = [
 const MAX_ERROR: usize = 512;
 /// Most bytes of the publisher's headers that are kept: with ours and the properties they must fit
 /// into one frame of 128 KiB, or the broker closes the connection.
-const MAX_HEADERS: usize = 64 * 1024;
+const MAX_HEADERS: usize = 80 * 1024;
 
 /// A message in the queue [`REJECTED`].
 #[derive(Debug, Clone, PartialEq)]

@@ -103,3 +103,30 @@ async fn poison_that_the_broker_rejected_by_itself_can_be_listed_and_deleted() {
     assert_eq!(list[0].routing_key, "?");
     assert!(queue.delete(&list[0].id).await.unwrap());
 }
+
+#[tokio::test]
+async fn headers_that_fill_a_frame_do_not_break_it_when_the_broker_adds_its_own() {
+    let world = World::new().await;
+    let name = short(b"a");
+    let full = RawMessage {
+        headers: [&name[..], b"S", &raw::long(&vec![b'x'; 131_020])].concat(),
+        ..good("evt-full")
+    };
+    raw::publish(world.vhost.url(), &[full, good("evt-good")]).await;
+    let mut consumer = consume(&world.broker, topology::EVENTS, 1);
+    for count in 0..3 {
+        let incoming = next(&mut consumer).await;
+        assert_eq!(incoming.properties.message_id(), Some("evt-full"));
+        let rejection = EventMessage::decode(&incoming, 1000).unwrap_err();
+        assert_eq!(rejection.reason, RejectReason::BadHeaders);
+        assert_eq!(incoming.redelivered, count > 0);
+        if count < 2 {
+            incoming.ack.requeue();
+        } else {
+            incoming.ack.ack();
+        }
+    }
+    assert_eq!(consumer.status().view().delivered, 3);
+    let incoming = next(&mut consumer).await;
+    assert_eq!(incoming.properties.message_id(), Some("evt-good"));
+}
