@@ -30,6 +30,7 @@ use signpost_domain::parse_duration;
 use crate::args::Global;
 use crate::client::Client;
 use crate::config::{Connection, Environment, resolve};
+use crate::database::MASTER_KEYS;
 use crate::error::{CliError, Result, usage};
 use crate::output::Output;
 use figure::Figure;
@@ -105,7 +106,8 @@ impl Bench {
         let connection = if flags.server.is_some() || env.get("SIGNPOST_SERVER").is_some() {
             resolve(flags, env)?
         } else {
-            let setting = setting.insert(Setting::new(amqp.clone(), database.clone())?);
+            let keys = env.secret(MASTER_KEYS)?;
+            let setting = setting.insert(Setting::new(amqp.clone(), database.clone(), keys)?);
             services = start_services(setting, self.dispatchers).await?;
             own_connection(setting, &services)?
         };
@@ -132,6 +134,7 @@ impl Bench {
         stage.window = self.window;
         let floor = Floor::find(self.floor.clone(), &amqp, &database, servers, self.duration);
         let figures = self.measure(&stage, &floor, setting.as_ref(), out).await?;
+        stage.clear().await?;
         stage.broker.close().await;
         drop(stage);
         for service in services {

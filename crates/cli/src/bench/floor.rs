@@ -5,13 +5,14 @@
 //! hyper and commits a batch of rows; `matching` asks the dispatcher's directory by itself. They
 //! are programs of their own because this crate talks neither AMQP nor SQL.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::processes::{CpuSnapshot, Watched};
@@ -94,15 +95,9 @@ impl Floor {
             window: None,
         }));
         let receiver = BenchReceiver::start(arrivals)?;
-        let args = [
-            "deliver",
-            "--receiver",
-            &receiver.base(),
-            "--fanout",
-            &fanout.to_string(),
-        ];
+        let config = json!({ "mode": "deliver", "receiver": receiver.base(), "fanout": fanout });
         let before = CpuSnapshot::take()?;
-        let Some(printed) = self.run("floor", &args).await? else {
+        let Some(printed) = self.run("floor", config).await? else {
             return Ok(None);
         };
         let after = CpuSnapshot::take()?;
@@ -136,14 +131,8 @@ impl Floor {
             window: None,
         }));
         let receiver = BenchReceiver::start(arrivals)?;
-        let args = [
-            "deliver",
-            "--receiver",
-            &receiver.base(),
-            "--rate",
-            &rate.to_string(),
-        ];
-        let Some(printed) = self.run("floor", &args).await? else {
+        let config = json!({ "mode": "deliver", "receiver": receiver.base(), "rate": rate });
+        let Some(printed) = self.run("floor", config).await? else {
             return Ok(None);
         };
         Ok(Some(Latency {
@@ -157,7 +146,7 @@ impl Floor {
     /// # Errors
     /// The program fails.
     pub async fn publish(&self) -> Result<Option<f64>> {
-        let printed = self.run("floor", &["publish"]).await?;
+        let printed = self.run("floor", json!({ "mode": "publish" })).await?;
         printed
             .map(|printed| read_number(&printed, "messages_per_second"))
             .transpose()
@@ -170,36 +159,36 @@ impl Floor {
     /// The program fails.
     pub async fn matching(&self, endpoints: usize) -> Result<Option<f64>> {
         let printed = self
-            .run("matching", &["--endpoints", &endpoints.to_string()])
+            .run("matching", json!({ "endpoints": endpoints }))
             .await?;
         printed
             .map(|printed| read_number(&printed, "match_micros"))
             .transpose()
     }
 
-    /// Runs a program and reads the JSON that it prints.
-    async fn run(&self, program: &str, args: &[&str]) -> Result<Option<Value>> {
-        let Some(program) = self
-            .folder
-            .as_deref()
-            .map(|folder: &Path| folder.join(program))
-        else {
+    /// Runs a program with this configuration, and reads the JSON that it prints.
+    async fn run(&self, program: &str, mut config: Value) -> Result<Option<Value>> {
+        let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let child = Command::new(&program)
-            .args(args)
-            .env("SIGNPOST_AMQP_URL", &self.amqp)
-            .env("SIGNPOST_DATABASE_URL", &self.database)
-            .env(
-                "SIGNPOST_FLOOR_SECONDS",
-                self.duration.as_secs().to_string(),
-            )
-            .stdin(Stdio::null())
+        config["amqp"] = self.amqp.as_str().into();
+        config["database"] = self.database.as_str().into();
+        config["seconds"] = self.duration.as_secs().into();
+        let program = folder.join(program);
+        // The URLs hold passwords: they go through standard input, which nobody else sees.
+        let mut child = Command::new(&program)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("failed to start {}", program.display()))?;
+        let mut input = child
+            .stdin
+            .take()
+            .context("the program has a standard input")?;
+        input.write_all(config.to_string().as_bytes()).await?;
+        drop(input);
         let output = child.wait_with_output().await?;
         if !output.status.success() {
             bail!("{} failed ({})", program.display(), output.status);

@@ -38,11 +38,12 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A setting with new keys; the programs lie beside this one.
+    /// A setting with a new admin key; the programs lie beside this one. `master_keys` are those
+    /// of a database that was used before; without, new ones are made.
     ///
     /// # Errors
     /// The programs are not there.
-    pub fn new(amqp: String, database: String) -> Result<Self> {
+    pub fn new(amqp: String, database: String, master_keys: Option<String>) -> Result<Self> {
         let own = std::env::current_exe().context("this program does not know where it is")?;
         let binaries = own.parent().map(Path::to_path_buf).unwrap_or_default();
         for name in ["signpost-ingest", "signpost-dispatcher"] {
@@ -62,7 +63,8 @@ impl Setting {
             amqp,
             database,
             key: hex::encode(rng.random::<[u8; 16]>()),
-            master_keys: format!("bench:{}", STANDARD.encode(rng.random::<[u8; 32]>())),
+            master_keys: master_keys
+                .unwrap_or_else(|| format!("bench:{}", STANDARD.encode(rng.random::<[u8; 32]>()))),
             binaries,
             logs,
         })

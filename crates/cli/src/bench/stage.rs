@@ -2,7 +2,7 @@
 //! benchmark's receiver, and events of one kibibyte.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -49,6 +49,8 @@ pub struct Stage {
     pub progress: Progress,
     /// Differs from run to run, so that ids and tenants do.
     run: String,
+    /// The tenants that were made.
+    tenants: Mutex<Vec<String>>,
 }
 
 /// What [`Stage::new`] needs.
@@ -84,6 +86,7 @@ impl Stage {
             broker: Broker::connect(&config, &Lifecycle::new(), None),
             progress: means.progress,
             run: hex::encode(rand::rng().random::<[u8; 3]>()),
+            tenants: Mutex::default(),
         })
     }
 
@@ -111,7 +114,26 @@ impl Stage {
         let call =
             Call::new(Method::PUT, ["tenants", tenant]).json(&json!({ "name": "Benchmark" }));
         self.client.send(call).await?;
+        self.tenants().push(tenant.to_owned());
         Ok(())
+    }
+
+    /// Removes all tenants that were made. Only at the end: the rows of a removed tenant go in the
+    /// background, which would disturb a measurement.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn clear(&self) -> Result<()> {
+        self.progress.say("clearing up");
+        let tenants = std::mem::take(&mut *self.tenants());
+        for tenant in tenants {
+            self.client.send(Call::delete(["tenants", &tenant])).await?;
+        }
+        Ok(())
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, Vec<String>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes endpoints and waits until the dispatchers know them; gives their ids.

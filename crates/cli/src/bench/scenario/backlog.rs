@@ -119,11 +119,6 @@ pub(super) async fn run(stage: &Stage) -> Result<Vec<Figure>> {
             .unwrap_or_else(|| new.started().elapsed());
         latencies.add(arrived.saturating_sub(*intended));
     }
-    // What is left would disturb the next measurement.
-    stage
-        .client
-        .send(Call::delete(["tenants", &tenant]))
-        .await?;
     Ok(vec![
         Figure::new("backlog.deliveries", accepted as f64, "deliveries"),
         Figure::new("backlog.memory.ingest", memory.peak("ingest"), "MB").goal(Goal::AtMost(64.0)),
