@@ -22,6 +22,8 @@ const ERROR: &str = "signpost-error";
 const SOURCE_QUEUE: &str = "signpost-source-queue";
 const SOURCE_EXCHANGE: &str = "signpost-source-exchange";
 const REJECTED_AT: &str = "signpost-rejected-at";
+/// The broker's own account of dead-lettering.
+const DEATH: &str = "x-death";
 /// Ours that come and go with a rejection; a requeued message has none of them.
 const OWN: [&str; 6] = [
     ID,
@@ -100,38 +102,24 @@ impl RejectedMessage {
     }
 
     /// Reads a message from the queue [`REJECTED`]. Any message can be read.
+    ///
+    /// Our own headers count only where we have set them. A message that the broker put here has
+    /// its publisher's headers, which may claim anything: what is sent on its way again must not
+    /// go where its publisher may not publish.
     pub fn read(incoming: Incoming) -> Self {
+        let origin = Origin::of(&incoming);
         let properties = &incoming.properties;
-        let death = Death::read(properties);
-        let text = |name| properties.text(name).map(str::to_owned);
-        let was_routed_here = incoming.exchange != REJECTED;
-        let (reason, error) = match text(REASON) {
-            Some(reason) => (reason, text(ERROR).unwrap_or_default()),
-            None if was_routed_here => (
-                RejectReason::Unroutable.to_string(),
-                "no queue is bound for this routing key".to_owned(),
-            ),
-            None => (
-                RejectReason::DeadLettered.to_string(),
-                death.reason.clone().unwrap_or_default(),
-            ),
-        };
-        let exchange = text(SOURCE_EXCHANGE)
-            .or(death.exchange)
-            .or_else(|| was_routed_here.then(|| incoming.exchange.clone()));
         Self {
-            id: text(ID).unwrap_or_else(|| content_id(&incoming)),
-            reason,
-            error,
-            source_queue: text(SOURCE_QUEUE).or(death.queue),
-            exchange,
-            routing_key: incoming.routing_key.clone(),
-            rejected_at: properties
-                .text(REJECTED_AT)
-                .and_then(|text| super::event::parse_time(text).ok()),
+            id: origin.id,
+            reason: origin.reason,
+            error: origin.error,
+            source_queue: origin.queue,
+            exchange: origin.exchange,
+            rejected_at: origin.rejected_at,
             message_id: properties.message_id().map(str::to_owned),
             content_type: properties.content_type().map(str::to_owned),
             headers: properties.headers_as_json(),
+            routing_key: incoming.routing_key,
             body: incoming.body,
             properties: incoming.properties,
         }
@@ -155,32 +143,65 @@ fn original_headers(properties: &Properties) -> Headers {
     properties.publisher_headers().without(&OWN)
 }
 
-/// The first entry of the broker's `x-death`
-/// (<https://www.rabbitmq.com/docs/dlx#effects>).
-#[derive(Default)]
-struct Death {
-    exchange: Option<String>,
+/// Where a rejected message came from, and why.
+struct Origin {
+    id: String,
+    reason: String,
+    error: String,
     queue: Option<String>,
-    reason: Option<String>,
+    exchange: Option<String>,
+    rejected_at: Option<DateTime<Utc>>,
 }
 
-impl Death {
-    fn read(properties: &Properties) -> Self {
-        let Some(AMQPValue::FieldArray(entries)) = properties.value("x-death") else {
-            return Self::default();
-        };
-        let Some(AMQPValue::FieldTable(first)) = entries.as_slice().first() else {
-            return Self::default();
-        };
-        let text = |name: &str| match first.inner().get(name) {
-            Some(AMQPValue::LongString(text)) => Some(text.to_string()),
-            _ => None,
-        };
-        Self {
-            exchange: text("exchange"),
-            queue: text("queue"),
-            reason: text("reason"),
+impl Origin {
+    fn of(incoming: &Incoming) -> Self {
+        let properties = &incoming.properties;
+        if incoming.exchange != REJECTED {
+            return Self {
+                id: content_id(incoming),
+                reason: RejectReason::Unroutable.to_string(),
+                error: "no queue is bound for this routing key".to_owned(),
+                queue: None,
+                exchange: Some(incoming.exchange.clone()),
+                rejected_at: None,
+            };
         }
+        // We never copy it, so the broker has set it.
+        if properties.has_header(DEATH) {
+            let death = |name| death_text(properties, name);
+            return Self {
+                id: content_id(incoming),
+                reason: RejectReason::DeadLettered.to_string(),
+                error: death("reason").unwrap_or_default(),
+                queue: death("queue"),
+                exchange: death("exchange"),
+                rejected_at: None,
+            };
+        }
+        let text = |name| properties.text(name).map(str::to_owned);
+        let rejected_at = properties.text(REJECTED_AT);
+        Self {
+            id: text(ID).unwrap_or_else(|| content_id(incoming)),
+            reason: text(REASON).unwrap_or_else(|| RejectReason::Failed.to_string()),
+            error: text(ERROR).unwrap_or_default(),
+            queue: text(SOURCE_QUEUE),
+            exchange: text(SOURCE_EXCHANGE),
+            rejected_at: rejected_at.and_then(|text| super::event::parse_time(text).ok()),
+        }
+    }
+}
+
+/// A text of the newest entry of `x-death` (<https://www.rabbitmq.com/docs/dlx#effects>).
+fn death_text(properties: &Properties, name: &str) -> Option<String> {
+    let AMQPValue::FieldArray(entries) = properties.value(DEATH)? else {
+        return None;
+    };
+    let AMQPValue::FieldTable(newest) = entries.as_slice().first()? else {
+        return None;
+    };
+    match newest.inner().get(name)? {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        _ => None,
     }
 }
 
@@ -265,6 +286,42 @@ mod tests {
             body: poison().body,
         };
         assert_eq!(original, expected);
+    }
+
+    #[test]
+    fn a_publisher_cannot_claim_another_origin() {
+        let claims = || {
+            Headers::new()
+                .text(SOURCE_EXCHANGE, "signpost.deliveries")
+                .text(ID, "rej_forged")
+                .text(REASON, "bad_json")
+        };
+        let unroutable = Incoming {
+            exchange: EVENTS.to_owned(),
+            ..Incoming::detached(
+                "acme.a",
+                Properties::persistent().with_headers(claims()),
+                "{}",
+            )
+        };
+        let read = RejectedMessage::read(unroutable);
+        assert_eq!(read.exchange.as_deref(), Some(EVENTS));
+        assert_eq!(read.reason, "unroutable");
+        assert_ne!(read.id, "rej_forged");
+        assert!(!read.unwrap_original().properties.has_header(ID));
+
+        let rejection = Rejection::new(RejectReason::BadJson, "no");
+        let claiming = Incoming {
+            exchange: EVENTS.to_owned(),
+            ..Incoming::detached(
+                "acme.a",
+                Properties::persistent().with_headers(claims()),
+                "x",
+            )
+        };
+        let publish = RejectedMessage::wrap(&claiming, &rejection, EVENTS, now(), [1; 10]);
+        let read = RejectedMessage::read(in_queue(publish));
+        assert_eq!(read.exchange.as_deref(), Some(EVENTS));
     }
 
     #[test]
