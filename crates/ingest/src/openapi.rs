@@ -43,6 +43,26 @@ const TAGS: [(&str, &str); 9] = [
     ("Operations", "For whoever runs Signpost."),
 ];
 
+/// What one operation answers and another one takes: from, name, to, parameters.
+const LINKS: [(&str, &str, &str, &[(&str, &str)]); 11] = [
+    ("tenants_put", "keys", "keys_create", IN_TENANT),
+    ("tenants_put", "endpoints", "endpoints_create", IN_TENANT),
+    ("tenants_put", "event", "events_create", IN_TENANT),
+    ("keys_create", "revoke", "keys_delete", BY_ID),
+    ("endpoints_create", "get", "endpoints_get", BY_ID),
+    ("endpoints_create", "update", "endpoints_update", BY_ID),
+    ("endpoints_create", "delete", "endpoints_delete", BY_ID),
+    ("endpoints_create", "test", "endpoints_test", BY_ID),
+    ("endpoints_create", "recover", "endpoints_recover", BY_ID),
+    ("endpoints_create", "secret", "secrets_get", BY_ID),
+    ("endpoints_create", "rotate", "secrets_rotate", BY_ID),
+];
+const IN_TENANT: &[(&str, &str)] = &[("tenant", "$request.path.tenant")];
+const BY_ID: &[(&str, &str)] = &[
+    ("tenant", "$request.path.tenant"),
+    ("id", "$response.body#/id"),
+];
+
 /// The document.
 pub fn document(routes: &[Route]) -> Value {
     let mut paths = Map::new();
@@ -87,10 +107,10 @@ fn operation(route: &Route) -> Value {
     let access = match route.access {
         Access::Public => "no key needed",
         Access::Anyone => "any key",
-        Access::Operator => "admin",
-        Access::Manage => "manager",
-        Access::Publish => "publisher, manager",
-        Access::Endpoints => "portal, manager",
+        Access::Operator => "admin key",
+        Access::Manage => "manager key",
+        Access::Publish => "publisher or manager key",
+        Access::Endpoints => "portal or manager key",
     };
     operation["x-access"] = access.into();
     if route.access == Access::Public {
@@ -99,7 +119,8 @@ fn operation(route: &Route) -> Value {
     let key = match route.repeats {
         Repeats::Harmless => None,
         Repeats::Remembered => Some("^[!-~]{1,128}$"),
-        Repeats::ByHandler => Some("^[A-Za-z0-9_-]{1,120}$"),
+        Repeats::ByHandler if route.path.ends_with("/batch") => Some("^[A-Za-z0-9_-]{1,124}$"),
+        Repeats::ByHandler => Some("^[A-Za-z0-9_-]{1,128}$"),
     };
     if let Some(key) = key {
         let parameters = operation.as_object_mut().and_then(|object| {
@@ -115,6 +136,11 @@ fn operation(route: &Route) -> Value {
                 "schema": {"type": "string", "pattern": key},
                 "example": "order-4711-paid",
             }));
+        }
+    }
+    for (from, name, to, parameters) in LINKS {
+        if operation["operationId"] == from {
+            add_link(&mut operation, name, to, parameters);
         }
     }
     let has_body = operation.get("requestBody").is_some();
@@ -149,6 +175,20 @@ fn operation(route: &Route) -> Value {
         }
     }
     operation
+}
+
+/// Adds a link to the answer of success (OpenAPI 3.1, section 4.8.20).
+fn add_link(operation: &mut Value, name: &str, to: &str, parameters: &[(&str, &str)]) {
+    let responses = operation["responses"].as_object_mut().into_iter().flatten();
+    for (status, response) in responses {
+        if status.starts_with('2') {
+            let parameters: Map<_, _> = parameters
+                .iter()
+                .map(|(name, source)| ((*name).to_owned(), (*source).into()))
+                .collect();
+            response["links"][name] = json!({"operationId": to, "parameters": parameters});
+        }
+    }
 }
 
 /// One response per status, with the codes that come with it.

@@ -26,6 +26,8 @@ const HOP: HeaderName = HeaderName::from_static("webhook-hop");
 /// An event that has come round more often than this is refused: two Signposts, or an endpoint
 /// that reports what it receives, would otherwise send each other the same thing for ever.
 const MAX_HOPS: u32 = 4;
+/// Longest `Idempotency-Key` of a batch.
+const MAX_BATCH_KEY: usize = 124;
 
 /// Publishes one event.
 ///
@@ -63,7 +65,7 @@ pub async fn many(
 ) -> ApiResult<BatchResult> {
     check_hops(headers)?;
     app.backlog.check()?;
-    let key = idempotency::read_key(headers)?;
+    let key = read_batch_key(headers)?;
     let items = if is_lines {
         batch::split_lines(body)?
     } else {
@@ -137,6 +139,19 @@ fn read_id(headers: &HeaderMap) -> ApiResult<Option<EventId>> {
     let key = idempotency::read_key(headers)?;
     let id = key.map(EventId::parse).transpose();
     id.map_err(|error| bad_key(&error))
+}
+
+/// The beginning of the events' ids from the `Idempotency-Key`: room for `-999` must be left.
+fn read_batch_key(headers: &HeaderMap) -> ApiResult<Option<&str>> {
+    let Some(key) = idempotency::read_key(headers)? else {
+        return Ok(None);
+    };
+    EventId::parse(key).map_err(|error| bad_key(&error))?;
+    if key.len() > MAX_BATCH_KEY {
+        let detail = format!("The Idempotency-Key of a batch has at most {MAX_BATCH_KEY} characters.");
+        return Err(ApiError::new(ErrorCode::InvalidHeader, detail));
+    }
+    Ok(Some(key))
 }
 
 fn bad_key(error: &signpost_domain::IdError) -> ApiError {

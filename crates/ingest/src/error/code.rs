@@ -63,7 +63,7 @@ codes! {
     /// The same request is being handled at this moment.
     RequestInProgress = "request_in_progress", CONFLICT, "The same request is still being handled";
     /// The key was used for another request.
-    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
+    IdempotencyKeyReused = "idempotency_key_reused", CONFLICT, "The Idempotency-Key was used for another request";
     /// The bytes of a stored event are no longer kept.
     BodyExpired = "body_expired", GONE, "The event's data is no longer kept";
     /// The body is larger than is taken.

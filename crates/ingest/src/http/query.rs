@@ -67,7 +67,7 @@ impl Query {
 
     /// A time (RFC 3339).
     pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
-        self.parsed(name, parse_time)
+        self.parsed(name, parse_moment)
     }
 
     /// How many items a page may have.
@@ -116,16 +116,26 @@ impl<S: Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// Reads a time as RFC 3339 has it, between the years 1970 and 9999.
+/// Reads a time as RFC 3339 has it: the years 0 to 9999.
 ///
 /// # Errors
 /// A sentence that says what is needed.
-pub fn parse_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    const RULE: &str = "a time as in RFC 3339, such as 2026-01-31T12:00:00Z, from 1970 on";
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_error| RULE)?;
-    let time = time.with_timezone(&Utc);
+pub fn parse_moment(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let time = DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.with_timezone(&Utc))
+        .map_err(|_error| "a time as in RFC 3339, such as 2026-01-31T12:00:00Z")
+}
+
+/// Reads the time of an event. AMQP's timestamps begin with 1970.
+///
+/// # Errors
+/// A sentence that says what is needed.
+pub fn parse_event_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let time = parse_moment(text)?;
     let is_usable = (0..253_402_300_800).contains(&time.timestamp());
-    is_usable.then_some(time).ok_or(RULE)
+    is_usable
+        .then_some(time)
+        .ok_or("an event happens in the years 1970 to 9999")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use signpost_domain::{Event, EventId, EventType, TenantId, event::check_depth};
 
 use crate::{
     error::{ApiError, ErrorCode},
-    http::{fields::Fields, query::parse_time},
+    http::{fields::Fields, query::parse_event_time},
 };
 
 /// What an event takes from around the body.
@@ -69,7 +69,7 @@ pub fn read_event(body: &Bytes, json: &[u8], context: &Context<'_>) -> Result<Ev
         (None, None) => Some(EventId::generate(context.now, rand::random())),
     };
     let occurred_at = match &document.occurred_at {
-        Some(text) => parse_time(text).ok(),
+        Some(text) => parse_event_time(text).ok(),
         None => Some(context.now),
     };
     match (event_type, id, occurred_at, check_depth(data)) {
@@ -112,7 +112,7 @@ fn read_slowly(json: &[u8]) -> Result<(), ApiError> {
         }
     }
     fields.parsed("id", EventId::parse);
-    fields.parsed("occurred_at", parse_time);
+    fields.parsed("occurred_at", parse_event_time);
     fields.finish()
 }
 

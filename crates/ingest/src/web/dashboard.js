@@ -113,6 +113,7 @@
   const showDeliveries = (page) => {
     state.cursor = page.next_cursor;
     byId("more").hidden = !page.next_cursor;
+    byId("newest").hidden = true;
     byId("deliveries").replaceChildren(...(page.items.length ? page.items.map(deliveryRow) : [
       el("tr", {}, el("td", { colspan: "7", class: "empty" }, "No deliveries to show."))]));
   };
@@ -150,7 +151,7 @@
         ...text("Request headers", headers(attempt.request_headers)), ...text("Request body", attempt.request_body),
         ...text("Answer's headers", headers(attempt.response_headers)), ...text("Answer's body", attempt.response_body))),
       delivery.attempts.length ? null : el("p", { class: "soft" }, "No attempt has been made yet."));
-    state.open = id;
+    state.open = delivery.status === "pending" ? id : null;
     if (!byId("story").open) byId("story").showModal();
   };
 
@@ -165,6 +166,8 @@
       showTiles(stats);
       showEndpoints(endpoints.items);
       if (deliveries) showDeliveries(deliveries);
+      // A story that is still being told is kept up to date.
+      if (state.open && byId("story").open) await story(state.open);
       byId("freshness").textContent = state.older ? "showing older deliveries" : `as of ${new Date().toLocaleTimeString()}`;
     } catch (error) {
       if (run !== state.run) return;
@@ -219,7 +222,9 @@
     state.cursor = page.next_cursor;
     byId("deliveries").append(...page.items.map(deliveryRow));
     byId("more").hidden = !page.next_cursor;
+    byId("newest").hidden = false;
   }));
+  byId("newest").addEventListener("click", () => { state.older = 0; refresh(); });
   byId("close").addEventListener("click", () => byId("story").close());
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
   if (state.key) tryToEnter(); else leave();

@@ -2,11 +2,9 @@
 
 use serde_json::{Map, Value};
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-
 /// One operation with what the page needs of it.
 struct Operation<'d> {
-    method: &'static str,
+    method: &'d str,
     path: &'d str,
     about: &'d Value,
 }
@@ -18,8 +16,7 @@ pub(super) fn render(document: &Value, style: &str) -> String {
         groups.push((text(&tag["name"]), Vec::new()));
     }
     for (path, item) in object(&document["paths"]) {
-        for method in METHODS {
-            let operation = &item[method];
+        for (method, operation) in object(item) {
             let tag = text(&operation["tags"][0]);
             if let Some((_, group)) = groups.iter_mut().find(|(name, _)| *name == tag) {
                 group.push(Operation {
@@ -92,7 +89,7 @@ impl Operation<'_> {
                 page.raw("<dt><code>")
                     .text(text(&parameter["name"]))
                     .raw("</code></dt><dd>");
-                page.text(text(&parameter["description"])).raw("</dd>");
+                page.inline(text(&parameter["description"])).raw("</dd>");
             }
             page.raw("</dl>");
         }
@@ -137,19 +134,23 @@ impl Html {
         self
     }
 
-    /// Paragraphs are parted by empty lines; `code` stands between backticks.
+    /// Paragraphs are parted by empty lines.
     fn paragraphs(&mut self, text: &str) {
         for paragraph in text.split("\n\n").filter(|text| !text.trim().is_empty()) {
-            self.raw("<p>");
-            for (index, part) in paragraph.split('`').enumerate() {
-                if index % 2 == 1 {
-                    self.raw("<code>").text(part).raw("</code>");
-                } else {
-                    self.text(part);
-                }
-            }
-            self.raw("</p>");
+            self.raw("<p>").inline(paragraph).raw("</p>");
         }
+    }
+
+    /// A sentence; `code` stands between backticks.
+    fn inline(&mut self, sentence: &str) -> &mut Self {
+        for (index, part) in sentence.split('`').enumerate() {
+            if index % 2 == 1 {
+                self.raw("<code>").text(part).raw("</code>");
+            } else {
+                self.text(part);
+            }
+        }
+        self
     }
 
     fn fields(&mut self, schema: &Value, document: &Value) {
@@ -162,7 +163,7 @@ impl Html {
         for (name, property) in properties {
             let is_required = list(&schema["required"]).iter().any(|r| r == name);
             self.raw("<dt><code>").text(name).raw("</code></dt><dd>");
-            self.text(text(&property["description"]).trim());
+            self.inline(description(property).trim());
             if is_required {
                 self.raw(" <span class=\"soft\">Required.</span>");
             }
@@ -223,6 +224,17 @@ pub fn example_of(schema: &Value, document: &Value, depth: usize) -> Value {
         "boolean" => true.into(),
         _ => Value::Null,
     }
+}
+
+/// What a property is; one that may be null says so in one of its alternatives.
+fn description(property: &Value) -> &str {
+    let own = text(&property["description"]);
+    let mut alternatives = list(&property["oneOf"]).iter();
+    if own.is_empty() {
+        let found = alternatives.find_map(|schema| schema["description"].as_str());
+        return found.unwrap_or_default();
+    }
+    own
 }
 
 fn resolve<'d>(schema: &'d Value, document: &'d Value) -> &'d Value {

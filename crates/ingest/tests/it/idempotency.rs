@@ -33,7 +33,7 @@ async fn is_done_once_and_answered_the_same() {
     let other = endpoint("https://example.com/other");
     post(&service.client, ALL, "k1", &other)
         .await
-        .expect_error(422, "idempotency_key_reused");
+        .expect_error(409, "idempotency_key_reused");
     post(&service.client, ALL, "k2", &other).await.expect(201);
     let path = format!("{ALL}/{}", first.json["id"].as_str().unwrap());
     let headers = [("idempotency-key", "k3")];

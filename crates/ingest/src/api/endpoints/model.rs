@@ -37,7 +37,7 @@ pub struct EndpointBody {
     #[schema(value_type = Object, example = json!({"X-Team": "a"}))]
     pub headers: Value,
     /// When failed attempts are made again, in place of the profile's policy.
-    #[schema(required, value_type = Option<Object>, example = json!({"delays": ["10s", "100s"]}))]
+    #[schema(required, value_type = Option<RetryBody>)]
     pub retry: Option<Value>,
     /// How long an attempt may take, in place of the profile's timeout.
     #[schema(required, example = "10s")]
@@ -67,6 +67,42 @@ pub enum EndpointStatusBody {
     Disabled,
 }
 
+/// When failed attempts are made again: `delays`, or `exponential`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RetryPolicy, example = json!({"delays": ["10s", "100s"]}))]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes what `signpost_domain::RetryPolicy` reads")]
+pub struct RetryBody {
+    /// The wait before each retry; as many retries as there are delays.
+    #[schema(max_items = 100, example = json!(["10s", "100s"]))]
+    delays: Option<Vec<String>>,
+    /// Waits that grow.
+    exponential: Option<ExponentialBody>,
+    /// Up to this share of each wait is added at random.
+    #[schema(minimum = 0, maximum = 1, example = 0.1)]
+    jitter: Option<f64>,
+}
+
+/// Waits that grow: `base`, `base × factor`, `base × factor²` …, at most `max`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Exponential)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes what `signpost_domain::RetryPolicy` reads")]
+pub struct ExponentialBody {
+    /// The first wait.
+    #[schema(example = "1s")]
+    base: String,
+    /// What each wait is multiplied by.
+    #[schema(minimum = 1, maximum = 100, example = 2)]
+    factor: f64,
+    /// The longest wait, at most `7d`.
+    #[schema(example = "1h")]
+    max: String,
+    /// How many retries.
+    #[schema(maximum = 100, example = 10)]
+    retries: u32,
+}
+
 /// A new endpoint, with the secret that its requests are signed with.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewEndpoint {
@@ -90,7 +126,7 @@ pub struct NewEndpoint {
 #[schema(example = json!({"name": "Billing", "url": "https://example.com/hooks", "events": ["license.*"]}))]
 pub struct EndpointSettings {
     /// A name for people.
-    #[schema(min_length = 1, max_length = 200, example = "Billing")]
+    #[schema(min_length = 1, max_length = 200, example = "Billing", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
     name: String,
     /// Where events go: a public https URL.
     #[schema(
@@ -114,12 +150,11 @@ pub struct EndpointSettings {
     /// At most 20 further headers for its requests.
     #[schema(value_type = Option<Object>, example = json!({"X-Team": "a"}))]
     headers: Option<Value>,
-    /// `{"delays": [...]}` or `{"exponential": {"base", "factor", "max", "retries"}}`, both with
-    /// `jitter`; by default the profile's.
-    #[schema(value_type = Option<Object>, example = json!({"delays": ["10s", "100s"]}))]
+    /// When failed attempts are made again; by default as the profile says.
+    #[schema(value_type = Option<RetryBody>)]
     retry: Option<Value>,
     /// How long an attempt may take, at most a minute; by default the profile's.
-    #[schema(example = "10s")]
+    #[schema(example = "10s", pattern = "^[0-9]{1,9}(ms|s|m|h|d)$")]
     timeout: Option<String>,
     /// Most requests per second.
     #[schema(minimum = 1, maximum = 10000, example = 10)]
@@ -146,7 +181,7 @@ pub struct EndpointSettings {
 #[schema(example = json!({"status": "paused"}))]
 pub struct EndpointChanges {
     /// A name for people.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
     name: Option<String>,
     /// Where events go.
     #[schema(format = "uri", max_length = 2048)]
@@ -166,9 +201,10 @@ pub struct EndpointChanges {
     #[schema(value_type = Option<Object>)]
     headers: Option<Value>,
     /// The retry policy.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RetryBody>)]
     retry: Option<Value>,
     /// How long an attempt may take.
+    #[schema(pattern = "^[0-9]{1,9}(ms|s|m|h|d)$")]
     timeout: Option<String>,
     /// Most requests per second.
     #[schema(minimum = 1, maximum = 10000)]
@@ -186,6 +222,7 @@ pub struct EndpointChanges {
 pub struct TestEvent {
     /// The event type; by default `signpost.test`.
     #[serde(rename = "type")]
+    #[schema(max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
     event_type: Option<String>,
     /// The data; by default a greeting.
     #[schema(value_type = Option<Value>)]
@@ -221,7 +258,7 @@ pub struct TestResult {
 pub struct PreviewEvent {
     /// Its type.
     #[serde(rename = "type")]
-    #[schema(example = "license.created")]
+    #[schema(example = "license.created", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
     event_type: String,
     /// Its data.
     #[schema(value_type = Option<Value>, example = json!({"status": "published"}))]

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     door::Tenant,
     error::{ApiError, ApiResult},
-    http::{Id, JsonBody, query::parse_time},
+    http::{Id, JsonBody, query::parse_moment},
 };
 
 /// The reconciler takes what is overdue by this much, at its bounded rate; so what is made due so
@@ -38,9 +38,9 @@ pub async fn handler(
     JsonBody(mut fields): JsonBody,
 ) -> ApiResult<(StatusCode, Json<StartedDeliveries>)> {
     let now = app.clock.now();
-    let since = fields.parsed("since", parse_time);
+    let since = fields.parsed("since", parse_moment);
     fields.require("since", since.is_some());
-    let until = fields.parsed("until", parse_time).unwrap_or(now);
+    let until = fields.parsed("until", parse_moment).unwrap_or(now);
     fields.finish()?;
     let Some(since) = since else {
         return Err(ApiError::internal_text(

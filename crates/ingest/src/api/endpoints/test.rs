@@ -33,7 +33,7 @@ pub const INTERVAL: Duration = Duration::from_secs(20);
         ("tenant" = String, Path, description = "The tenant", example = "acme"),
         ("id" = String, Path, description = "The endpoint's id", example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e"),
     ),
-    request_body = TestEvent,
+    request_body = Option<TestEvent>,
     responses(
         (status = 200, description = "What the receiver answered", body = TestResult),
         (status = 429, description = "Too many tests"),

@@ -33,7 +33,7 @@ use crate::{
         ("tenant" = String, Path, description = "The tenant", example = "acme"),
         ("id" = String, Path, description = "The endpoint's id", example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e"),
     ),
-    request_body = EndpointChanges,
+    request_body = Option<EndpointChanges>,
     responses((status = 200, description = "The endpoint as it is now", body = EndpointBody))
 )]
 pub async fn handler(

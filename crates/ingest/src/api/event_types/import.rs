@@ -35,13 +35,13 @@ pub struct CatalogBody {
 pub struct CatalogItem {
     /// The type.
     #[serde(rename = "type")]
-    #[schema(example = "license.created")]
+    #[schema(example = "license.created", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
     event_type: String,
     /// Its name for people.
-    #[schema(example = "License created")]
+    #[schema(max_length = 200, example = "License created")]
     name: Option<String>,
     /// What it means.
-    #[schema(example = "A customer has bought a license.")]
+    #[schema(max_length = 2000, example = "A customer has bought a license.")]
     description: Option<String>,
     /// A JSON Schema of its data.
     #[schema(value_type = Option<Object>, example = json!({"type": "object"}))]

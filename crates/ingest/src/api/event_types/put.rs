@@ -18,7 +18,7 @@ use crate::{
         ("tenant" = String, Path, description = "The tenant", example = "acme"),
         ("type" = String, Path, description = "The event type", example = "license.created"),
     ),
-    request_body = EventTypeFields,
+    request_body = Option<EventTypeFields>,
     responses((status = 200, description = "The event type", body = EventTypeBody))
 )]
 pub async fn handler(

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::StatusCode;
 
-use super::model::{BatchResult, NewEvent};
+use super::model::{BatchResult, NewEvents};
 use crate::{
     app::App,
     door::Tenant,
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
     post, path = "/v1/tenants/{tenant}/events/batch", tag = "Events",
     params(("tenant" = String, Path, description = "The tenant", example = "acme")),
     request_body(content(
-        (Vec<NewEvent> = "application/json"),
+        (NewEvents = "application/json"),
         (String = "application/x-ndjson",
             example = json!("{\"type\":\"license.created\",\"data\":{}}\n{\"type\":\"license.expired\",\"data\":{}}"))
     )),

@@ -45,9 +45,16 @@ pub struct NewEvent {
     /// Names the event; publishing the same id again delivers nothing again.
     #[schema(example = "order-4711-paid", pattern = "^[A-Za-z0-9_-]{1,128}$")]
     id: Option<String>,
-    /// When it happened; by default now.
+    /// When it happened, from 1970 on; by default now.
+    #[schema(pattern = "^(19[7-9][0-9]|[2-9][0-9]{3})-")]
     occurred_at: Option<DateTime<Utc>>,
 }
+
+/// Facts to be reported.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(min_items = 1, max_items = 1000)]
+#[expect(dead_code, reason = "describes the body that `publish::batch` splits")]
+pub struct NewEvents(Vec<NewEvent>);
 
 /// What became of a batch.
 #[derive(Debug, Serialize, ToSchema)]
@@ -102,7 +109,7 @@ pub struct EventBody {
 #[expect(dead_code, reason = "describes the body that `Fields` reads")]
 pub struct ReplayTarget {
     /// Only this endpoint, whether or not its patterns match; by default all that match now.
-    #[schema(example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e")]
+    #[schema(example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e", pattern = "^ep_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     endpoint_id: Option<String>,
 }
 

@@ -32,7 +32,7 @@ const AT_ONCE: usize = 100;
         ("tenant" = String, Path, description = "The tenant", example = "acme"),
         ("id" = String, Path, description = "The event's id", example = "evt_01jd8p4z3mfjrtvxq5s2w9hk6e"),
     ),
-    request_body = ReplayTarget,
+    request_body = Option<ReplayTarget>,
     responses(
         (status = 202, description = "How many deliveries are on their way", body = StartedDeliveries),
         (status = 410, description = "The event's data is no longer kept"),

@@ -25,7 +25,7 @@ pub async fn handler(
 ) -> ApiResult<StatusCode> {
     let is_deleted = match &scope.tenant {
         Some(tenant) => app.store.delete_key(Some(tenant), &id).await?,
-        None if scope.caller.role == Role::Admin => app.store.delete_key(None, &id).await?,
+        None if scope.caller.role == Role::Admin => app.store.delete_any_key(&id).await?,
         None => false,
     };
     if !is_deleted {

@@ -55,7 +55,7 @@ pub struct PreviousSecret {
 #[schema(example = json!({"overlap": "24h"}))]
 pub struct Rotation {
     /// The new secret; by default a strong one is made.
-    #[schema(min_length = 1, max_length = 512)]
+    #[schema(pattern = "^[!-~]{1,512}$")]
     secret: Option<String>,
     /// Takes a `secret` of fewer than 16 characters. Do not.
     force: Option<bool>,

@@ -25,7 +25,7 @@ use crate::{
         ("tenant" = String, Path, description = "The tenant", example = "acme"),
         ("id" = String, Path, description = "The endpoint's id", example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e"),
     ),
-    request_body = Rotation,
+    request_body = Option<Rotation>,
     responses((status = 200, description = "The new secret", body = SecretBody))
 )]
 pub async fn handler(

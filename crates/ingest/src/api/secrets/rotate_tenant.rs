@@ -15,7 +15,7 @@ use crate::{
 #[utoipa::path(
     post, path = "/v1/tenants/{tenant}/secret/rotate", tag = "Secrets",
     params(("tenant" = String, Path, description = "The tenant", example = "acme")),
-    request_body = Rotation,
+    request_body = Option<Rotation>,
     responses((status = 200, description = "The new secret", body = SecretBody))
 )]
 pub async fn handler(

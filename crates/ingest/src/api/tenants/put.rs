@@ -16,7 +16,7 @@ use crate::{
     put, path = "/v1/tenants/{tenant}", tag = "Tenants",
     params(("tenant" = String, Path, description = "1 to 64 characters of a-z, 0-9, `_` and `-`",
         example = "acme", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")),
-    request_body = TenantSettings,
+    request_body = Option<TenantSettings>,
     responses((status = 200, description = "The tenant", body = TenantBody))
 )]
 pub async fn handler(
