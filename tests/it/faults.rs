@@ -90,7 +90,7 @@ async fn all_arrived(world: &World, servers: &Servers, count: usize) -> HashMap<
         Duration::from_secs(120),
         async || {
             let seen = servers
-                .postgres
+                .database
                 .psql(sql)
                 .await
                 .unwrap_or_else(|error| error.to_string());
