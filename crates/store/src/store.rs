@@ -36,7 +36,8 @@ WHERE NOT EXISTS (
 /// How to reach the database, and how long to wait for it.
 #[derive(Clone)]
 pub struct StoreConfig {
-    /// `postgres://user:password@host:port/database`. Holds a password: never log it.
+    /// `postgres://user:password@host:port/database`. Holds a password: never log it. A pooler in
+    /// between must give each connection a session of its own (listening and locks need one).
     pub url: String,
     /// Most connections of this process (the listener and the reconciler's lock come on top).
     pub max_connections: u32,
@@ -122,7 +123,6 @@ impl Store {
                     "idle_in_transaction_session_timeout",
                     millis(config.statement_timeout),
                 ),
-                ("client_connection_check_interval", "5000".to_owned()),
                 ("tcp_keepalives_idle", "10".to_owned()),
                 ("tcp_keepalives_interval", "5".to_owned()),
                 ("tcp_keepalives_count", "2".to_owned()),
