@@ -221,6 +221,7 @@ async fn the_contract_s_metrics_move() {
     assert_eq!(ingest.metric("signpost_broker_connected").await, 1.0);
     let dispatcher = &world.dispatchers[0];
     for (series, value) in [
+        ("signpost_events_accepted_total{source=\"amqp\"}", 0.0),
         ("signpost_fanout_deliveries_total", 1.0),
         ("signpost_attempts_total{outcome=\"succeeded\"}", 1.0),
         ("signpost_attempts_total{outcome=\"timeout\"}", 0.0),

@@ -128,7 +128,9 @@ async fn publish(app: &Parts, event: &Event, traceparent: Option<&str>) -> ApiRe
     if !problems.is_empty() {
         return Err(ApiError::listing(ErrorCode::SchemaViolation, problems));
     }
-    let message = EventMessage::encode(event, traceparent);
+    let mut message = EventMessage::encode(event, traceparent);
+    // So that the dispatcher does not count it as published over AMQP.
+    message.properties = message.properties.with_app_id("signpost-ingest");
     app.publisher.publish_confirmed(message).await?;
     app.metrics.count_accepted();
     Ok(())

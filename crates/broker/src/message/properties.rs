@@ -49,6 +49,11 @@ impl Properties {
         text(self.0.content_encoding())
     }
 
+    /// The name of the program that published it, if it gave one.
+    pub fn app_id(&self) -> Option<&str> {
+        text(self.0.app_id())
+    }
+
     /// Seconds since 1970, from the publisher.
     pub fn timestamp(&self) -> Option<u64> {
         *self.0.timestamp()
@@ -109,6 +114,12 @@ impl Properties {
     #[must_use]
     pub fn with_message_id(self, id: &str) -> Self {
         Self(self.0.with_message_id(short(id)))
+    }
+
+    /// Sets the name of the program that publishes it.
+    #[must_use]
+    pub fn with_app_id(self, program: &str) -> Self {
+        Self(self.0.with_app_id(short(program)))
     }
 
     /// Sets the media type.

@@ -34,7 +34,7 @@ impl Arrived {
 
     /// Whether a publisher sent it straight to the broker.
     pub(super) fn came_over_amqp(&self) -> bool {
-        !self.message.properties.has_header("signpost-accepted-by")
+        self.message.properties.app_id() != Some("signpost-ingest")
     }
 
     /// When the event was accepted, as nearly as we know.
