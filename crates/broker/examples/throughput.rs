@@ -78,7 +78,7 @@ async fn publish(url: &str, channels: usize, in_flight: usize, count: usize) -> 
     let broker = connect(url, channels).await?;
     // Away with what an earlier round left, so that all start alike.
     drain(&broker).await?;
-    let started = Instant::now();
+    let started = Start::now();
     fill(&broker, in_flight, count).await?;
     let what = format!("publish, 1 connection x {channels} channels, {in_flight} in flight");
     report(&what, count, started);
@@ -109,7 +109,7 @@ async fn checkout_per_publish(url: &str, in_flight: usize, count: usize) -> Resu
     let runtime = async_rs::Runtime::tokio_current();
     let manager = Manager::new(url, ConnectionProperties::default, runtime);
     let pool = Arc::new(Pool::builder(manager).max_size(4).build()?);
-    let started = Instant::now();
+    let started = Start::now();
     let one = |_| {
         let pool = Arc::clone(&pool);
         async move {
@@ -143,7 +143,7 @@ async fn consume(broker: &Broker, prefetch: u16, count: usize) -> Result<()> {
         queue: topology::EVENTS,
         prefetch,
     };
-    let started = Instant::now();
+    let started = Start::now();
     let mut consumer = broker.consume(config, CancellationToken::new());
     let mut left = count / TASKS * TASKS;
     while left > 0 {
@@ -164,7 +164,7 @@ async fn consume(broker: &Broker, prefetch: u16, count: usize) -> Result<()> {
 
 async fn both(url: &str, count: usize) -> Result<()> {
     let broker = connect(url, 2).await?;
-    let started = Instant::now();
+    let started = Start::now();
     let (filled, consumed) = tokio::join!(fill(&broker, 1000, count), async {
         let config = ConsumerConfig {
             queue: topology::EVENTS,
@@ -204,9 +204,36 @@ async fn drain(broker: &Broker) -> Result<()> {
     Ok(())
 }
 
-fn report(what: &str, count: usize, started: Instant) {
-    let seconds = started.elapsed().as_secs_f64();
+/// A moment, and the processor time that this process had used then.
+struct Start {
+    at: Instant,
+    cpu: f64,
+}
+
+impl Start {
+    fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            cpu: cpu_seconds(),
+        }
+    }
+}
+
+/// Processor seconds of this process, from the 14th and 15th field of Linux' `stat` (proc(5)).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|text| text.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
+}
+
+fn report(what: &str, count: usize, start: Start) {
+    let (seconds, cpu) = (start.at.elapsed().as_secs_f64(), cpu_seconds() - start.cpu);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = count as f64 / seconds;
-    println!("{what:64} {rate:9.0}/s");
+    let count = count as f64;
+    let (rate, micros) = (count / seconds, cpu * 1e6 / count);
+    println!("{what:64} {rate:9.0}/s {micros:6.0} µs of CPU each");
 }

@@ -5,6 +5,7 @@ use signpost_broker::{EventMessage, RejectReason, RejectedMessage, topology};
 
 use crate::{
     raw::{self, RawMessage, nested_header, short},
+    rejected::{delete, wait_for},
     world::{World, consume, next},
 };
 
@@ -78,7 +79,7 @@ async fn no_message_breaks_the_connection_and_each_is_rejected_for_its_own_reaso
         assert_eq!(event.id.unwrap().as_str(), id);
         incoming.ack.ack();
     }
-    let rejected = world.broker.rejected().list(100).await.unwrap();
+    let rejected = wait_for(&world.broker.rejected(), reasons.len()).await;
     let listed: Vec<_> = rejected
         .iter()
         .map(|message| message.reason.as_str())
@@ -98,10 +99,10 @@ async fn poison_that_the_broker_rejected_by_itself_can_be_listed_and_deleted() {
     };
     raw::publish(world.vhost.url(), &[poison]).await;
     let queue = world.broker.rejected();
-    let list = queue.list(10).await.unwrap();
+    let list = wait_for(&queue, 1).await;
     assert_eq!(list[0].reason, "unroutable");
     assert_eq!(list[0].routing_key, "?");
-    assert!(queue.delete(&list[0].id).await.unwrap());
+    delete(&queue, &list[0].id).await;
 }
 
 #[tokio::test]

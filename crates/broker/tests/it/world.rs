@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use signpost_broker::{
     Broker, BrokerConfig, BrokerUrl, Consumer, ConsumerConfig, DeliveryMessage, EventMessage,
-    Incoming, Publish, topology,
+    Incoming, Publish, PublisherConfig, topology,
 };
 use signpost_domain::{
     DeliveryId, EndpointId, Event, EventId, EventType, TenantId, Tiers, Trigger,
@@ -66,6 +66,10 @@ pub(crate) async fn wait_until_publishing(broker: &Broker) {
 pub(crate) fn config(url: &str) -> BrokerConfig {
     BrokerConfig {
         tiers: Tiers::scaled(0.01),
+        publisher: PublisherConfig {
+            confirm_timeout: PATIENCE,
+            ..PublisherConfig::default()
+        },
         ..BrokerConfig::new(BrokerUrl::parse(url).expect("a URL"), "test")
     }
 }
