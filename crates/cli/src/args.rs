@@ -28,6 +28,7 @@ Exit codes:
   4  refused: the key is missing, unknown, or not allowed to do this
   5  the server declined the input, and said why
   6  nobody answers, or the server says \"later\"
+  130  interrupted before it was done
 
 Servers can be named in ~/.config/signpost/config.toml:
   default = \"local\"

@@ -161,6 +161,10 @@ impl Bench {
                 )
             })?;
         }
+        if self.scale < 1.0 {
+            let scaled = "(the amounts are scaled down; the goals are for the full ones)";
+            stage.progress.aside(|| out.talk(scaled))?;
+        }
         let all = &Scenario::ALL[..];
         let mut figures = Vec::new();
         for scenario in if self.scenarios.is_empty() {

@@ -41,6 +41,17 @@ pub fn grammar() -> clap::Command {
     Cli::command()
 }
 
+/// Whether these arguments ask for something that goes on until it is told to stop, so that
+/// Ctrl-C is its good end.
+pub fn is_endless(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> bool {
+    Cli::try_parse_from(args).is_ok_and(|cli| {
+        matches!(
+            cli.command,
+            Command::Listen(_) | Command::Deliveries(commands::deliveries::Command::Tail(_))
+        )
+    })
+}
+
 /// Does what `args` (the program's name first) ask for.
 pub async fn run(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,

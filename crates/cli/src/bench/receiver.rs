@@ -6,7 +6,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -27,6 +27,8 @@ pub enum Behaviour {
     Take,
     /// 500 to the first attempt of each delivery, 200 to the others.
     FailFirst,
+    /// 503 to everything until [`Arrivals::open`], then 200.
+    ClosedAtFirst,
 }
 
 /// What has come so far; shared with the scenario.
@@ -44,6 +46,7 @@ pub struct Arrivals {
     /// Requests that name no delivery of this run.
     strange: AtomicU64,
     changed: Notify,
+    is_open: AtomicBool,
     /// Permits of the closed loop, one for each delivery that may be on its way.
     window: Option<Arc<Semaphore>>,
 }
@@ -85,6 +88,7 @@ impl Arrivals {
             repeated: AtomicU64::new(0),
             strange: AtomicU64::new(0),
             changed: Notify::new(),
+            is_open: AtomicBool::new(expected.behaviour != Behaviour::ClosedAtFirst),
             window: expected.window.map(|size| Arc::new(Semaphore::new(size))),
         }
     }
@@ -124,6 +128,11 @@ impl Arrivals {
         )
     }
 
+    /// Takes everything from now on.
+    pub fn open(&self) {
+        self.is_open.store(true, Relaxed);
+    }
+
     /// The closed loop's permits.
     pub fn window(&self) -> Option<&Arc<Semaphore>> {
         self.window.as_ref()
@@ -150,6 +159,9 @@ impl Arrivals {
             self.strange.fetch_add(1, Relaxed);
             return 404;
         };
+        if !self.is_open.load(Relaxed) {
+            return 503;
+        }
         let now = u64::try_from(self.started.elapsed().as_nanos())
             .unwrap_or(u64::MAX)
             .max(1);

@@ -33,7 +33,7 @@ pub enum Scenario {
     Retries,
     /// 100,000 endpoints: memory, changes, matching
     Directory,
-    /// A million deliveries that wait, and their end
+    /// A million deliveries that wait for a receiver that is down, and their end
     Backlog,
 }
 

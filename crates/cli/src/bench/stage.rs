@@ -136,13 +136,13 @@ impl Stage {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes endpoints and waits until the dispatchers know them; gives their ids.
+    /// Makes endpoints; gives their ids. The dispatchers learn of them within [`Self::settle`].
     ///
     /// # Errors
     /// The API refuses.
     pub async fn make_endpoints(&self, tenant: &str, endpoints: Vec<Value>) -> Result<Vec<String>> {
         let count = endpoints.len();
-        let made = futures::stream::iter(endpoints.into_iter().enumerate())
+        let made: Vec<String> = futures::stream::iter(endpoints.into_iter().enumerate())
             .map(async |(number, endpoint)| {
                 if number % 100 == 0 {
                     self.progress
@@ -158,8 +158,12 @@ impl Stage {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        tokio::time::sleep(DIRECTORY_LAG).await;
         Ok(made)
+    }
+
+    /// Waits until the dispatchers know what was changed.
+    pub async fn settle(&self) {
+        tokio::time::sleep(DIRECTORY_LAG).await;
     }
 
     /// Where events of a tenant are published.
@@ -222,14 +226,19 @@ pub fn events(prefix: &str, event_type: impl Fn(usize) -> String + Send + Sync +
     })
 }
 
-/// Bodies of batches of `size` events, as NDJSON.
-pub fn batches(prefix: &str, size: usize, event_type: &'static str) -> Body {
+/// Bodies of batches of `size` events, as NDJSON; ids and types as in [`events`].
+pub fn batches(
+    prefix: &str,
+    size: usize,
+    event_type: impl Fn(usize) -> String + Send + Sync + 'static,
+) -> Body {
     let prefix = prefix.to_owned();
     let pad = "x".repeat(DATA_BYTES - 40);
     Arc::new(move |number| {
         let mut body = String::with_capacity((DATA_BYTES + 150) * size);
         for index in 0..size {
-            write_event(&mut body, &prefix, number * size + index, event_type, &pad);
+            let number = number * size + index;
+            write_event(&mut body, &prefix, number, &event_type(number), &pad);
             body.push('\n');
         }
         body.into_bytes()
@@ -267,7 +276,7 @@ mod tests {
         assert_eq!(event["type"], "bench.t7");
         let data = serde_json::to_string(&event["data"]).unwrap().len();
         assert!((1000..1040).contains(&data), "{data}");
-        let batch = String::from_utf8(batches("p", 3, "bench.b")(2)).unwrap();
+        let batch = String::from_utf8(batches("p", 3, |_| "bench.b".to_owned())(2)).unwrap();
         let ids: Vec<_> = batch
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())

@@ -102,6 +102,17 @@ impl MemoryLog {
         megabytes(self.of(name).flatten().copied().max().unwrap_or(0))
     }
 
+    /// What the largest process of this name had when it was last noted, in MB.
+    pub fn latest(&self, name: &str) -> f64 {
+        megabytes(
+            self.of(name)
+                .filter_map(|values| values.last())
+                .copied()
+                .max()
+                .unwrap_or(0),
+        )
+    }
+
     /// How much the process that grew most has grown from the first tenth of the time to the end.
     pub fn growth(&self, name: &str) -> f64 {
         let grown = self.of(name).map(|values| {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use http::Method;
+use serde_json::json;
 use signpost_domain::DeliveryPolicy;
 use signpost_wire::{Profile, Signature};
 
@@ -98,12 +99,17 @@ impl Command {
             }
             Self::Check { file } => {
                 let profile = read_profile(&file)?;
-                let signature = profile
-                    .signature()
-                    .map_or("none".to_owned(), Signature::expected_form);
+                let signature = profile.signature().map(Signature::expected_form);
+                if app.out.is_json() {
+                    let found = json!({ "valid": true, "signature": signature }).to_string();
+                    return app.out.json(found.as_bytes());
+                }
                 app.out
                     .line(format!("{}: a valid profile", file.display()))?;
-                app.out.line(format!("signature  {signature}"))
+                app.out.line(format!(
+                    "signature  {}",
+                    signature.as_deref().unwrap_or("none")
+                ))
             }
         }
     }

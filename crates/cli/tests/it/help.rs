@@ -106,3 +106,14 @@ async fn the_configuration_is_shown_without_the_key() {
     assert!(done.stdout.contains("acme") && done.stdout.contains("http://127.0.0.1:8080/"));
     assert!(!done.stdout.contains("hush"), "{}", done.stdout);
 }
+
+#[test]
+fn listening_and_following_end_well_with_ctrl_c() {
+    for args in [
+        &["signpost", "listen", "--profile", "privato"][..],
+        &["signpost", "deliveries", "tail"],
+    ] {
+        assert!(signpost_cli::is_endless(args), "{args:?}");
+    }
+    assert!(!signpost_cli::is_endless(["signpost", "demo"]));
+}

@@ -1,12 +1,10 @@
-//! A million deliveries that wait (their endpoint is paused), and their end: memory while they
-//! pile up, how fast they drain, and what newer events of others feel of it.
+//! A million deliveries that wait because their receiver is down, and their end: memory while they
+//! pile up, how fast they drain once it is up again, and what newer events of others feel of it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use http::Method;
-use serde_json::json;
+use anyhow::{Result, ensure};
 
 use super::super::figure::{Figure, Goal};
 use super::super::generator::{ClosedLoop, OpenLoop};
@@ -14,86 +12,129 @@ use super::super::latency::Latencies;
 use super::super::receiver::{Arrivals, Behaviour, BenchReceiver, Expected};
 use super::super::stage::{Stage, batches, endpoint, events};
 use super::super::usage::MemoryLog;
-use crate::client::Call;
 
 const DELIVERIES: usize = 1_000_000;
 const BATCH: usize = 100;
+/// Endpoints that are down. Each event goes to one of them.
+const ENDPOINTS: usize = 50;
 /// New events of another tenant while the old ones drain.
 const NEW_RATE: f64 = 50.0;
 /// The drain is watched for this long at most.
 const DRAIN: Duration = Duration::from_secs(60);
+/// The circuits are tried again after at most this long.
+const LONGEST_REST: Duration = Duration::from_secs(16 * 60);
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
 pub(super) async fn run(stage: &Stage) -> Result<Vec<Figure>> {
     let tenant = stage.name("backlog");
     stage.make_tenant(&tenant).await?;
     let requests = stage.scaled(DELIVERIES).div_ceil(BATCH);
-    let old = arrivals(&tenant, requests * BATCH);
+    let old = arrivals(&tenant, requests * BATCH, Behaviour::ClosedAtFirst);
     let receiver = BenchReceiver::start(Arc::clone(&old))?;
-    let mut paused = endpoint(&receiver.url(0), "*");
-    paused["status"] = json!("paused");
-    let id = stage.make_endpoints(&tenant, vec![paused]).await?.remove(0);
+    let endpoints =
+        (0..ENDPOINTS).map(|n| endpoint(&receiver.url(n), &format!("bench.backlog{n}")));
+    stage.make_endpoints(&tenant, endpoints.collect()).await?;
+    stage.settle().await;
 
     let mut memory = MemoryLog::default();
+    let accepted = pile_up(stage, &tenant, requests, &mut memory).await?;
+    old.open();
+    let opened = Instant::now();
+    while old.taken() < ENDPOINTS as u64 {
+        memory.note(&stage.watched);
+        let rested = opened.elapsed();
+        stage.progress.say(format!(
+            "backlog: circuits rest, for {} s so far",
+            rested.as_secs()
+        ));
+        ensure!(
+            rested < LONGEST_REST,
+            "nothing was sent to a receiver that is up again"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let rested = opened.elapsed();
+    let mut figures = drain(stage, &old, accepted, &mut memory).await?;
+    figures.extend([
+        Figure::new("backlog.rested", rested.as_secs_f64(), "s"),
+        Figure::new("backlog.memory.ingest", memory.peak("ingest"), "MB").goal(Goal::AtMost(64.0)),
+        Figure::new("backlog.memory.dispatcher", memory.peak("dispatcher"), "MB")
+            .goal(Goal::AtMost(128.0)),
+        Figure::new(
+            "backlog.growth.dispatcher",
+            memory.growth("dispatcher"),
+            "MB",
+        ),
+    ]);
+    Ok(figures)
+}
+
+/// Publishes everything, and waits until it has been fanned out; gives how many events that are.
+async fn pile_up(
+    stage: &Stage,
+    tenant: &str,
+    requests: usize,
+    memory: &mut MemoryLog,
+) -> Result<usize> {
     let load = ClosedLoop {
-        target: stage.batch_target(&tenant)?,
+        target: stage.batch_target(tenant)?,
         connections: 8,
         window: None,
         weight: 0,
         most: requests,
         until: Instant::now() + Duration::from_secs(1800),
     };
-    let load = tokio::spawn(load.run(batches(&tenant, BATCH, "bench.backlog")));
-    // Accepting is faster than fanning out: the queue is what is waited for.
-    while !load.is_finished() {
+    let types = |number| format!("bench.backlog{}", number % ENDPOINTS);
+    let load = tokio::spawn(load.run(batches(tenant, BATCH, types)));
+    loop {
         memory.note(&stage.watched);
+        let is_sent = load.is_finished();
         let depth = stage
             .broker
             .depth("signpost.events")
             .await?
             .map_or(0, |depth| depth.ready);
-        stage.progress.say(format!(
-            "backlog: publishing {} events, {depth} in the queue",
-            requests * BATCH
-        ));
+        let all = requests * BATCH;
+        stage
+            .progress
+            .say(format!("backlog: {all} events, {depth} not yet fanned out"));
+        // Accepting is faster than fanning out: the queue is what is waited for.
+        if is_sent && depth == 0 {
+            return Ok(load.await??.accepted * BATCH);
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let accepted = load.await??.accepted * BATCH;
-    while stage
-        .broker
-        .depth("signpost.events")
-        .await?
-        .is_some_and(|depth| depth.ready > 0)
-    {
-        memory.note(&stage.watched);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+}
 
-    let new_tenant = stage.name("backlog-new");
-    stage.make_tenant(&new_tenant).await?;
-    let new_load = OpenLoop {
-        target: stage.events_target(&new_tenant)?,
+/// Watches the old deliveries end, and new ones of another tenant beside them.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+async fn drain(
+    stage: &Stage,
+    old: &Arrivals,
+    accepted: usize,
+    memory: &mut MemoryLog,
+) -> Result<Vec<Figure>> {
+    let tenant = stage.name("backlog-new");
+    stage.make_tenant(&tenant).await?;
+    let load = OpenLoop {
+        target: stage.events_target(&tenant)?,
         connections: 8,
         rate: NEW_RATE,
         duration: DRAIN,
         started: Instant::now(),
     };
-    let new = arrivals(&new_tenant, new_load.count());
-    let new_receiver = BenchReceiver::start(Arc::clone(&new))?;
+    let new = arrivals(&tenant, load.count(), Behaviour::Take);
+    let receiver = BenchReceiver::start(Arc::clone(&new))?;
     stage
-        .make_endpoints(&new_tenant, vec![endpoint(&new_receiver.url(0), "*")])
+        .make_endpoints(&tenant, vec![endpoint(&receiver.url(0), "*")])
         .await?;
+    stage.settle().await;
 
-    stage.progress.say("backlog: draining");
-    let call = Call::new(Method::PATCH, ["tenants", &tenant, "endpoints", &id])
-        .json(&json!({ "status": "active" }));
-    stage.client.send(call).await?;
-    let began = Instant::now();
-    let new_load = OpenLoop {
+    let (began, before) = (Instant::now(), old.taken());
+    let load = OpenLoop {
         started: new.started(),
-        ..new_load
+        ..load
     };
-    let new_load = tokio::spawn(new_load.run(events(&new_tenant, |_| "bench.new".to_owned())));
+    let load = tokio::spawn(load.run(events(&tenant, |_| "bench.new".to_owned())));
     let mut drained_after = None;
     while began.elapsed() < DRAIN {
         memory.note(&stage.watched);
@@ -106,9 +147,9 @@ pub(super) async fn run(stage: &Stage) -> Result<Vec<Figure>> {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let elapsed = drained_after.unwrap_or(DRAIN);
-    let rate = old.taken() as f64 / elapsed.as_secs_f64();
-    let sent = new_load.await??;
+    let span = drained_after.unwrap_or(DRAIN);
+    let rate = (old.taken() - before) as f64 / span.as_secs_f64();
+    let sent = load.await??;
     new.wait_for(sent.accepted as u64, Duration::from_secs(10))
         .await;
     let mut latencies = Latencies::new()?;
@@ -121,23 +162,15 @@ pub(super) async fn run(stage: &Stage) -> Result<Vec<Figure>> {
     }
     Ok(vec![
         Figure::new("backlog.deliveries", accepted as f64, "deliveries"),
-        Figure::new("backlog.memory.ingest", memory.peak("ingest"), "MB").goal(Goal::AtMost(64.0)),
-        Figure::new("backlog.memory.dispatcher", memory.peak("dispatcher"), "MB")
-            .goal(Goal::AtMost(128.0)),
-        Figure::new(
-            "backlog.growth.dispatcher",
-            memory.growth("dispatcher"),
-            "MB",
-        ),
         Figure::new("backlog.drain", rate, "/s").goal(Goal::AtLeast(2_000.0)),
         Figure::new("backlog.new.p50", latencies.millis(0.5), "ms"),
         Figure::new("backlog.new.p99", latencies.millis(0.99), "ms").goal(Goal::AtMost(500.0)),
     ])
 }
 
-fn arrivals(prefix: &str, events: usize) -> Arc<Arrivals> {
+fn arrivals(prefix: &str, events: usize, behaviour: Behaviour) -> Arc<Arrivals> {
     Arc::new(Arrivals::new(Expected {
-        behaviour: Behaviour::Take,
+        behaviour,
         prefix: prefix.to_owned(),
         events,
         endpoints: 1,

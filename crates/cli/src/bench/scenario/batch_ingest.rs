@@ -30,7 +30,9 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
         most: usize::MAX,
         until: Instant::now() + stage.duration,
     };
-    let sent = load.run(batches(&tenant, BATCH, "bench.batch")).await?;
+    let sent = load
+        .run(batches(&tenant, BATCH, |_| "bench.batch".to_owned()))
+        .await?;
     let cpu = meter.stop()?;
     let events = (sent.accepted * BATCH) as u64;
     let rate = events as f64 / cpu.elapsed.as_secs_f64();

@@ -73,6 +73,7 @@ pub(super) async fn run(stage: &Stage, variant: &Variant, floor: &Floor) -> Resu
             .collect(),
     };
     stage.make_endpoints(&tenant, endpoints).await?;
+    stage.settle().await;
 
     stage
         .progress

@@ -32,7 +32,7 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
     let small = (total - large) / SMALL_TENANTS;
     let mut memory = MemoryLog::default();
     memory.note(&stage.watched);
-    let before = memory.peak("dispatcher");
+    let before = memory.latest("dispatcher");
 
     let began = Instant::now();
     let tenants: Vec<_> = (0..=SMALL_TENANTS)
@@ -43,7 +43,7 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
         let count = if number == 0 { large } else { small };
         // Nobody sends to them: what is measured is knowing them.
         let endpoints = (0..count).map(|n| {
-            let mut endpoint = endpoint("http://127.0.0.1:9/", &format!("dir.t{n}"));
+            let mut endpoint = endpoint("http://127.0.0.1:48080/", &format!("dir.t{n}"));
             endpoint["events"] = json!([format!("dir.t{n}"), format!("dir.{n}.*")]);
             endpoint["filter"] = json!({ "plan": "gold", "total": { "$gt": n } });
             endpoint
@@ -51,6 +51,7 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
         stage.make_endpoints(tenant, endpoints.collect()).await?;
     }
     let made = (large + small * SMALL_TENANTS) as f64 / began.elapsed().as_secs_f64();
+    stage.settle().await;
 
     stage.progress.say("directory: loading");
     for tenant in &tenants {
@@ -67,7 +68,7 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
     }
     stage.wait_until_empty("signpost.events").await?;
     memory.note(&stage.watched);
-    let after = memory.peak("dispatcher");
+    let after = memory.latest("dispatcher");
 
     let seen = time_changes(stage, &tenants[0]).await?;
     let slowest = seen.iter().copied().fold(0.0, f64::max);
@@ -109,6 +110,7 @@ async fn time_changes(stage: &Stage, tenant: &str) -> Result<Vec<f64>> {
         // Made beforehand, and known; what is timed is the change of its pattern.
         let made = stage.make_endpoints(tenant, vec![endpoint(&receiver.url(0), "seen.never")]);
         let id = made.await?.remove(0);
+        stage.settle().await;
         let call = Call::new(Method::PATCH, ["tenants", tenant, "endpoints", &id])
             .json(&json!({ "events": [event_type] }));
         stage.client.send(call).await?;

@@ -40,6 +40,7 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
     stage
         .make_endpoints(&tenant, vec![endpoint(&receiver.url(0), "*")])
         .await?;
+    stage.settle().await;
 
     stage.progress.say(format!(
         "latency200: open loop for {} s",
