@@ -43,8 +43,11 @@ const TAGS: [(&str, &str); 9] = [
     ("Operations", "For whoever runs Signpost."),
 ];
 
+/// Parameters of an operation, with the places of their values.
+type Parameters = &'static [(&'static str, &'static str)];
+
 /// What one operation answers and another one takes: from, name, to, parameters.
-const LINKS: [(&str, &str, &str, &[(&str, &str)]); 11] = [
+const LINKS: [(&str, &str, &str, Parameters); 11] = [
     ("tenants_put", "keys", "keys_create", IN_TENANT),
     ("tenants_put", "endpoints", "endpoints_create", IN_TENANT),
     ("tenants_put", "event", "events_create", IN_TENANT),

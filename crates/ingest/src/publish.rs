@@ -150,7 +150,8 @@ fn read_batch_key(headers: &HeaderMap) -> ApiResult<Option<&str>> {
     };
     EventId::parse(key).map_err(|error| bad_key(&error))?;
     if key.len() > MAX_BATCH_KEY {
-        let detail = format!("The Idempotency-Key of a batch has at most {MAX_BATCH_KEY} characters.");
+        let detail =
+            format!("The Idempotency-Key of a batch has at most {MAX_BATCH_KEY} characters.");
         return Err(ApiError::new(ErrorCode::InvalidHeader, detail));
     }
     Ok(Some(key))

@@ -71,7 +71,10 @@ pub enum EndpointStatusBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = RetryPolicy, example = json!({"delays": ["10s", "100s"]}))]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes what `signpost_domain::RetryPolicy` reads")]
+#[expect(
+    dead_code,
+    reason = "describes what `signpost_domain::RetryPolicy` reads"
+)]
 pub struct RetryBody {
     /// The wait before each retry; as many retries as there are delays.
     #[schema(max_items = 100, example = json!(["10s", "100s"]))]
@@ -87,7 +90,10 @@ pub struct RetryBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Exponential)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes what `signpost_domain::RetryPolicy` reads")]
+#[expect(
+    dead_code,
+    reason = "describes what `signpost_domain::RetryPolicy` reads"
+)]
 pub struct ExponentialBody {
     /// The first wait.
     #[schema(example = "1s")]
@@ -126,7 +132,12 @@ pub struct NewEndpoint {
 #[schema(example = json!({"name": "Billing", "url": "https://example.com/hooks", "events": ["license.*"]}))]
 pub struct EndpointSettings {
     /// A name for people.
-    #[schema(min_length = 1, max_length = 200, example = "Billing", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "Billing",
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     name: String,
     /// Where events go: a public https URL.
     #[schema(
@@ -181,7 +192,11 @@ pub struct EndpointSettings {
 #[schema(example = json!({"status": "paused"}))]
 pub struct EndpointChanges {
     /// A name for people.
-    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     name: Option<String>,
     /// Where events go.
     #[schema(format = "uri", max_length = 2048)]
@@ -258,7 +273,11 @@ pub struct TestResult {
 pub struct PreviewEvent {
     /// Its type.
     #[serde(rename = "type")]
-    #[schema(example = "license.created", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
+    #[schema(
+        example = "license.created",
+        max_length = 128,
+        pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+    )]
     event_type: String,
     /// Its data.
     #[schema(value_type = Option<Value>, example = json!({"status": "published"}))]

@@ -35,7 +35,11 @@ pub struct CatalogBody {
 pub struct CatalogItem {
     /// The type.
     #[serde(rename = "type")]
-    #[schema(example = "license.created", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
+    #[schema(
+        example = "license.created",
+        max_length = 128,
+        pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+    )]
     event_type: String,
     /// Its name for people.
     #[schema(max_length = 200, example = "License created")]

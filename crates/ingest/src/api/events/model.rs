@@ -109,7 +109,10 @@ pub struct EventBody {
 #[expect(dead_code, reason = "describes the body that `Fields` reads")]
 pub struct ReplayTarget {
     /// Only this endpoint, whether or not its patterns match; by default all that match now.
-    #[schema(example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e", pattern = "^ep_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+    #[schema(
+        example = "ep_01jd8p4z3mfjrtvxq5s2w9hk6e",
+        pattern = "^ep_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+    )]
     endpoint_id: Option<String>,
 }
 

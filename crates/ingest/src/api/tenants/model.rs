@@ -27,7 +27,12 @@ pub struct TenantBody {
 #[expect(dead_code, reason = "describes the body that `Fields` reads")]
 pub struct TenantSettings {
     /// A name for people; null for none.
-    #[schema(example = "Acme GmbH", min_length = 1, max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
+    #[schema(
+        example = "Acme GmbH",
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+    )]
     name: Option<String>,
 }
 
