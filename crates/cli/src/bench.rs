@@ -140,6 +140,9 @@ impl Bench {
         for service in services {
             service.stop().await?;
         }
+        if let Some(setting) = &setting {
+            setting.remove_logs();
+        }
         if out.is_json() {
             let all = json!({ "figures": figures, "machine": machine() }).to_string();
             out.json(all.as_bytes())?;

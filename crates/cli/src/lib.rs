@@ -2,7 +2,7 @@
 //!
 //! `main.rs` calls [`run`] with the process's arguments, environment and streams; tests call it
 //! with their own. Commands are in [`commands`], one file per word of the API; the local tools
-//! [`listen`], [`verify`], [`demo`], [`doctor`] and [`bench`] have a module each.
+//! [`listen`], [`verify`](mod@verify), [`demo`], [`doctor`] and [`bench`](mod@bench) have a module each.
 //!
 //! Standard output is data, standard error is talk. Nothing here prints a secret that was not
 //! asked for.

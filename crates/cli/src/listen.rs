@@ -47,7 +47,7 @@ pub struct Listen {
     /// A file that holds the signing secret
     #[arg(long, value_name = "FILE", requires = "profile")]
     pub secret_file: Option<PathBuf>,
-    /// A path of its own: /PATH=PROFILE[:SECRET]; may be given several times
+    /// A path of its own: /PATH=PROFILE or /PATH=PROFILE:SECRET; may be given several times
     #[arg(long = "route", value_name = "/PATH=PROFILE[:SECRET]")]
     pub routes: Vec<String>,
     /// The port [default: a free one]

@@ -71,6 +71,14 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// Removes the services' logs, once all has gone well.
+    pub fn remove_logs(&self) {
+        // What cannot be removed from the folder for temporary files harms nobody.
+        drop(std::fs::remove_dir_all(&self.logs));
+    }
+}
+
 /// A service that the benchmark started; it is killed when dropped.
 #[derive(Debug)]
 pub struct Service {
