@@ -200,6 +200,6 @@ async fn what_cannot_be_read_is_rejected_with_its_reason_and_blocks_nothing() {
             "{reason} in {rejected:?}"
         );
         let series = format!("signpost_events_rejected_total{{reason=\"{reason}\"}}");
-        assert_eq!(world.dispatchers[0].metric(&series).await, 1.0, "{reason}");
+        assert_eq!(world.dispatchers[0].metric(&series).await, 1, "{reason}");
     }
 }

@@ -81,13 +81,13 @@ async fn privato_fails_for_good_at_the_third_attempt_after_ten_and_a_hundred_sec
         dispatcher
             .metric("signpost_retries_scheduled_total{tier=\"10s\"}")
             .await,
-        1.0
+        1
     );
     assert_eq!(
         dispatcher
             .metric("signpost_retries_scheduled_total{tier=\"100s\"}")
             .await,
-        1.0
+        1
     );
     let at = |n: usize| world.receiver.received_on("/p")[n].received_at;
     assert!(

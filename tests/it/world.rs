@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use signpost_testkit::{Database, Receiver, Vhost, free_ports, wait_until};
 
-pub(crate) use api::{Answer, Api};
+pub(crate) use api::Api;
 pub(crate) use process::Process;
 
 /// The key that every world's admin uses.
@@ -53,14 +53,12 @@ pub(crate) struct World {
     pub(crate) receiver: Receiver,
     /// Where RabbitMQ is.
     pub(crate) amqp_url: String,
-    /// Where PostgreSQL is.
-    pub(crate) database_url: String,
     /// The ingest process.
     pub(crate) ingest: Process,
     /// The dispatcher processes.
     pub(crate) dispatchers: Vec<Process>,
     _vhost: Option<Vhost>,
-    database: Option<Database>,
+    _database: Option<Database>,
 }
 
 impl World {
@@ -104,11 +102,10 @@ impl World {
             api,
             receiver,
             amqp_url,
-            database_url,
             ingest,
             dispatchers,
             _vhost: vhost,
-            database,
+            _database: database,
         }
     }
 
@@ -179,16 +176,6 @@ impl World {
             .await
             .expect(&[200])
             .json()
-    }
-
-    /// Asks this world's own database.
-    pub(crate) async fn sql(&self, statement: &str) -> String {
-        self.database
-            .as_ref()
-            .unwrap()
-            .psql(statement)
-            .await
-            .unwrap()
     }
 }
 

@@ -57,16 +57,6 @@ impl Api {
         }
     }
 
-    /// The same API, asked with another key.
-    pub(crate) fn with_key(&self, key: &str) -> Self {
-        Self::new(self.address.clone(), key)
-    }
-
-    /// `host:port`.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     /// GET.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
@@ -93,11 +83,6 @@ impl Api {
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PATCH, path, Some(body.to_string().into()))
             .await
-    }
-
-    /// DELETE.
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, None).await
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Answer {

@@ -40,24 +40,7 @@ impl Process {
         }
     }
 
-    /// Waits until it says that it is ready.
-    pub(crate) async fn until_ready(&self) {
-        let api = self.admin();
-        wait_until("the service is ready", PATIENCE, async || {
-            match api.try_send(http::Method::GET, "/readyz", None).await {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(format!(
-                    "{}: {}",
-                    self.name,
-                    String::from_utf8_lossy(&answer.body)
-                )),
-                Err(error) => Err(format!("{}: {error}; {}", self.name, self.log_end())),
-            }
-        })
-        .await;
-    }
-
-    /// The same, but `false` at once when it has stopped for a port that is taken.
+    /// Waits until it says that it is ready; `false` when it has stopped for a port that is taken.
     pub(crate) async fn until_ready_or_port_taken(&mut self) -> bool {
         let api = self.admin();
         let path = "/readyz";
@@ -90,7 +73,7 @@ impl Process {
     }
 
     /// The value of one series of its metrics.
-    pub(crate) async fn metric(&self, series: &str) -> f64 {
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
         let text = self.admin().get("/metrics").await.expect(&[200]);
         let text = String::from_utf8(text.body.to_vec()).unwrap();
         let line = text.lines().find(|line| {
