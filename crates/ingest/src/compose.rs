@@ -154,13 +154,7 @@ pub fn run(config: &Config, listeners: Listeners, lifecycle: &Lifecycle) -> Resu
     service.start_background();
     let (router, max_connections) = (router(Arc::clone(&app)), config.max_connections);
     lifecycle.spawn("http", async move {
-        serve::serve(
-            listeners.api,
-            router,
-            max_connections,
-            service.lifecycle.clone(),
-        )
-        .await;
+        serve::serve(listeners.api, router, max_connections, &service.lifecycle).await;
         service.stop().await;
     });
     Ok(running)

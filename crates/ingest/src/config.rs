@@ -85,7 +85,7 @@ pub struct Args {
     max_queued_events: u64,
     /// Most HTTP connections at once; more wait.
     #[arg(long, env = "SIGNPOST_MAX_CONNECTIONS", default_value_t = 4096)]
-    max_connections: usize,
+    max_connections: u32,
     /// How long a stop may take.
     #[arg(long, env = "SIGNPOST_STOP_GRACE", default_value = "20s")]
     stop_grace: String,
@@ -152,7 +152,7 @@ pub struct Config {
     /// Events that may wait for fan-out.
     pub max_queued_events: u64,
     /// Most HTTP connections at once.
-    pub max_connections: usize,
+    pub max_connections: u32,
     /// How long a stop may take.
     pub stop_grace: Duration,
     /// The log filter.

@@ -21,18 +21,30 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest head of a request.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Serves until the process stops; requests that have begun are answered.
+/// Serves until the process stops, and returns once every request that has begun is answered.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    max_connections: usize,
-    lifecycle: Lifecycle,
+    max_connections: u32,
+    lifecycle: &Lifecycle,
 ) {
-    let places = Arc::new(Semaphore::new(max_connections));
+    let places = Arc::new(Semaphore::new(max_connections as usize));
+    accept(&listener, &router, &places, lifecycle).await;
+    drop(listener);
+    // Each connection holds a place: taking them all waits for the last one.
+    drop(places.acquire_many(max_connections).await);
+}
+
+async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    places: &Arc<Semaphore>,
+    lifecycle: &Lifecycle,
+) {
     let token = lifecycle.token();
     loop {
         // The semaphore is never closed, so an error cannot come.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
             return;
         };
         let accepted = tokio::select! {

@@ -123,3 +123,28 @@ async fn answers_what_has_begun_before_it_stops() {
     // The task may end by a refused connection between its look and its request.
     drop(sending.await);
 }
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_a_stop() {
+    let service = Service::start().await;
+    let address = service.client.address;
+    let silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut kept = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut kept, request)
+        .await
+        .unwrap();
+    let mut first = [0; 12];
+    tokio::io::AsyncReadExt::read_exact(&mut kept, &mut first)
+        .await
+        .unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let begun = Instant::now();
+    service.lifecycle.stop();
+    service.lifecycle.tracker().close();
+    tokio::time::timeout(PATIENCE, service.lifecycle.tracker().wait())
+        .await
+        .unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    drop((silent, kept));
+}

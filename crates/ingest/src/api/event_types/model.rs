@@ -108,7 +108,7 @@ pub(super) fn read(fields: &mut Fields, event_type: EventType) -> EventTypeSetti
     if let Some(document) = &document {
         if document.to_string().len() > MAX_SCHEMA {
             fields.problem("schema", format!("at most {MAX_SCHEMA} bytes"));
-        } else if !document.is_object() && !document.is_boolean() {
+        } else if !document.is_object() {
             fields.problem("schema", "a JSON Schema is an object");
         } else if let Err(error) = schema::compile(document) {
             fields.problem("schema", error);
