@@ -8,7 +8,7 @@
 //!   conditions on the content ([`Filter`]).
 //! * A **delivery** is the duty to bring one event to one endpoint. It has a status.
 //! * An **attempt** is one HTTP request for a delivery, numbered from 1, and gives an [`Outcome`].
-//! * [`decide`] says what follows from an attempt; a [`Tier`] is the delay queue that a retry
+//! * [`decide()`] says what follows from an attempt; a [`Tier`] is the delay queue that a retry
 //!   waits in; a [`Breaker`] gives a failing endpoint a rest.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness of its own. Time, random numbers and
