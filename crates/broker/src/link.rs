@@ -49,8 +49,9 @@ pub(crate) struct Link {
     current: Mutex<Current>,
     state: watch::Sender<LinkState>,
     /// Counts connections, so that the watcher of an old one does not speak for the new one.
-    generation: AtomicU64,
+    generation: Arc<AtomicU64>,
     is_used: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -118,8 +119,9 @@ impl Link {
             lifecycle,
             current: Mutex::default(),
             state: watch::Sender::new(down),
-            generation: AtomicU64::new(0),
+            generation: Arc::default(),
             is_used: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -143,9 +145,12 @@ impl Link {
     /// tries once: callers try again for as long as they want one.
     ///
     /// Cancel-safe: a connection that is half made is thrown away.
-    pub(crate) async fn channel(self: &Arc<Self>) -> Result<Channel, LinkError> {
+    pub(crate) async fn channel(&self) -> Result<Channel, LinkError> {
         self.is_used.store(true, Ordering::Relaxed);
         let mut current = self.current.lock().await;
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(LinkError::Connect("closed".to_owned()));
+        }
         if let Some(live) = &current.connection
             && live.object.status().connected()
         {
@@ -172,7 +177,7 @@ impl Link {
         }
     }
 
-    async fn connect(self: &Arc<Self>, current: &mut Current) -> Result<Channel, LinkError> {
+    async fn connect(&self, current: &mut Current) -> Result<Channel, LinkError> {
         let object = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => LinkError::Connect(error_chain(&error).to_string()),
             PoolError::Timeout(_) => LinkError::Connect("no answer in time".to_owned()),
@@ -231,9 +236,10 @@ impl Link {
         current.repaired_at = Some(Instant::now());
     }
 
-    /// Closes the connection properly; the next [`Self::channel`] would make a new one.
+    /// Closes the connection properly, for good.
     pub(crate) async fn close(&self) {
         let mut current = self.current.lock().await;
+        self.is_closed.store(true, Ordering::Relaxed);
         if let Some(live) = current.connection.take() {
             let connection = Object::take(live.object);
             let closed = timeout(CHANNEL_PATIENCE, connection.close(200, "OK".into())).await;
@@ -269,12 +275,13 @@ impl Link {
     }
 
     /// Follows one connection's state until it ends.
-    fn watch(self: &Arc<Self>, connection: &lapin::Connection, end: CancellationToken) {
+    fn watch(&self, connection: &lapin::Connection, end: CancellationToken) {
         let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
         self.state.send_replace(LinkState::Up);
         let mut events = Box::pin(connection.events_listener());
         let status = connection.status().clone();
-        let link = Arc::clone(self);
+        // Not the link itself, which is to end when nobody wants it any more.
+        let (state, latest) = (self.state.clone(), Arc::clone(&self.generation));
         self.lifecycle.spawn("broker link", async move {
             let mut looks = interval(LOOK_EVERY);
             loop {
@@ -285,9 +292,9 @@ impl Link {
                     _ = looks.tick() => None,
                 };
                 let change = |change: &dyn Fn(&mut LinkState)| {
-                    link.state.send_if_modified(|state| {
+                    state.send_if_modified(|state| {
                         let before = state.clone();
-                        if link.generation.load(Ordering::SeqCst) == generation {
+                        if latest.load(Ordering::SeqCst) == generation {
                             change(state);
                         }
                         *state != before

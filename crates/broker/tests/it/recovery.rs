@@ -1,4 +1,4 @@
-//! Brokers that stop, start, run out of memory or vanish. Each test has a broker of its own.
+//! Brokers that stop, start, run out of memory or vanish, and handles that do.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +10,7 @@ use signpost_testkit::{FaultProxy, PrivateRabbit, scratch_dir, wait_until};
 use tokio::time::{Instant, timeout};
 
 use crate::world::{
-    PATIENCE, config, connect, consume, event, events, id_of, next, publish_events,
+    PATIENCE, World, config, connect, consume, event, events, id_of, next, publish_events,
     wait_until_publishing,
 };
 
@@ -220,4 +220,37 @@ async fn a_broker_that_vanishes_without_a_word_is_noticed_by_its_missing_heartbe
         }
     };
     timeout(PATIENCE, came).await.unwrap();
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_ends_tasks_and_connections() {
+    let world = World::new().await;
+    let lifecycle = Lifecycle::new();
+    let broker = Broker::connect(&config(world.vhost.url()), &lifecycle, None);
+    let consumer = consume(&broker, topology::EVENTS, 10);
+    publish_at_last(&broker, "evt-1").await;
+    assert!(broker.depth(topology::EVENTS).await.is_ok());
+    let clone = broker.clone();
+    drop((broker, consumer));
+    publish_at_last(&clone, "evt-2").await;
+    drop(clone);
+    lifecycle.tracker().close();
+    timeout(PATIENCE, lifecycle.tracker().wait()).await.unwrap();
+    let open = async || {
+        let args = ["list_connections", "vhost"];
+        let list = world.vhost.control().rabbitmqctl(&args).await.unwrap();
+        list.lines()
+            .filter(|vhost| *vhost == world.vhost.name())
+            .count()
+    };
+    // Those of the world itself are left: publishing, and managing where it was used.
+    wait_until(
+        "the connections are closed",
+        PATIENCE,
+        async || match open().await {
+            1 => Ok(()),
+            other => Err(other),
+        },
+    )
+    .await;
 }
