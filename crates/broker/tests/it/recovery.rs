@@ -254,3 +254,31 @@ async fn dropping_the_last_handle_ends_tasks_and_connections() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_channel_that_the_broker_closes_for_a_slow_ack_is_built_again() {
+    let rabbit = rabbit("slow-ack").await;
+    let set = "application:set_env(rabbit, consumer_timeout, 300), \
+               application:set_env(rabbit, channel_tick_interval, 100).";
+    rabbit.control().eval(set).await.unwrap();
+    let broker = connect(&config(&rabbit.url()));
+    wait_until_publishing(&broker).await;
+    publish_events(&broker, 1).await;
+    let mut consumer = consume(&broker, topology::EVENTS, 10);
+    let held = next(&mut consumer).await;
+    // Not acked, so the broker closes the channel and the message comes again on the next one.
+    let again = next(&mut consumer).await;
+    assert!(again.redelivered);
+    assert!(!held.ack.is_live());
+    held.ack.ack();
+    again.ack.ack();
+    wait_until("it is settled for good", PATIENCE, async || {
+        match broker.depth(topology::EVENTS).await {
+            Ok(Some(depth)) if depth.ready == 0 && consumer.status().check().is_ok() => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    // The same connection: publishing went on.
+    assert_eq!(broker.check_publishing(), Ok(()));
+}
