@@ -8,7 +8,7 @@ use signpost_domain::DeliveryId;
 use crate::StoreError;
 
 /// Most rows that a page looks at where a filter has no index of its own.
-pub(crate) const SEARCH_EFFORT: i64 = 20_000;
+pub(crate) const SEARCH_EFFORT: i64 = 10_000;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone)]

@@ -7,13 +7,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use signpost_domain::{EndpointId, EndpointStatus, TenantId};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     DueDelivery, Store, StoreError,
     due::{due_columns, due_delivery},
-    row::{parsed, word},
 };
 
 /// "signpost" in ASCII; advisory locks are per database.
@@ -45,14 +43,6 @@ impl ReconcilerLock {
         // An error means that the connection, and with it the lock, is gone already.
         drop(tokio::time::timeout(LOCK_CHECK, self.0.close()).await);
     }
-}
-
-/// An endpoint that deliveries are waiting for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Waiting {
-    tenant: TenantId,
-    endpoint_id: EndpointId,
-    status: EndpointStatus,
 }
 
 impl Store {
@@ -118,8 +108,9 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` held deliveries of each endpoint that is active again, oldest first:
-    /// they become pending, due in `lease`.
+    /// Claims up to `limit` held deliveries of endpoints that are active again: they become
+    /// pending, due in `lease`. Each endpoint gets the same share, its oldest first; when there
+    /// are more endpoints than `limit`, others get theirs in the next call.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
@@ -148,20 +139,26 @@ impl Store {
             SELECT * FROM claimed ORDER BY id"
         );
         self.run("claim held deliveries", async |db| {
-            let mut claimed = Vec::new();
-            for endpoint in endpoints_with_held(db).await? {
-                if endpoint.status != EndpointStatus::Active {
-                    continue;
-                }
-                let mut rows = sqlx::query(sql)
-                    .bind(endpoint.tenant.as_str())
-                    .bind(endpoint.endpoint_id.as_str())
-                    .bind(i64::from(limit))
+            let mut endpoints = active_endpoints_with_held(db).await?;
+            if endpoints.is_empty() {
+                return Ok(Vec::new());
+            }
+            let first = rand::random_range(0..endpoints.len());
+            endpoints.rotate_left(first);
+            let limit = limit as usize;
+            let share = limit.div_ceil(endpoints.len());
+            let mut claimed = Vec::with_capacity(limit);
+            for (tenant, endpoint_id) in endpoints {
+                let rows = sqlx::query(sql)
+                    .bind(tenant)
+                    .bind(endpoint_id)
+                    .bind(i64::try_from(share.min(limit - claimed.len())).unwrap_or(i64::MAX))
                     .bind(now + lease)
-                    .try_map(|row| due_delivery(&row))
-                    .fetch_all(&mut *db)
-                    .await?;
-                claimed.append(&mut rows);
+                    .try_map(|row| due_delivery(&row));
+                claimed.append(&mut rows.fetch_all(&mut *db).await?);
+                if claimed.len() >= limit {
+                    break;
+                }
             }
             Ok(claimed)
         })
@@ -217,9 +214,11 @@ impl Store {
     }
 }
 
-/// The endpoints that have held deliveries, found by jumping from one to the next in the index of
+/// The active endpoints that have held deliveries, tenant and id, found by jumping from one to the next in the index of
 /// held ones: the cost is the number of endpoints, however many deliveries each has.
-async fn endpoints_with_held(db: &mut PgConnection) -> Result<Vec<Waiting>, sqlx::Error> {
+async fn active_endpoints_with_held(
+    db: &mut PgConnection,
+) -> Result<Vec<(String, String)>, sqlx::Error> {
     let sql = "
         WITH RECURSIVE held (tenant, endpoint_id) AS (
             (SELECT tenant, endpoint_id FROM deliveries WHERE status = 'held'
@@ -233,17 +232,8 @@ async fn endpoints_with_held(db: &mut PgConnection) -> Result<Vec<Waiting>, sqlx
                 ORDER BY tenant, endpoint_id LIMIT 1
             ) next
         )
-        SELECT held.tenant, held.endpoint_id, e.status
+        SELECT held.tenant, held.endpoint_id
         FROM held JOIN endpoints e ON e.tenant = held.tenant AND e.id = held.endpoint_id
-        WHERE e.deleted_at IS NULL";
-    sqlx::query(sql)
-        .try_map(|row| {
-            Ok(Waiting {
-                tenant: parsed(&row, "tenant")?,
-                endpoint_id: parsed(&row, "endpoint_id")?,
-                status: word(&row, "status", EndpointStatus::parse)?,
-            })
-        })
-        .fetch_all(db)
-        .await
+        WHERE e.deleted_at IS NULL AND e.status = 'active'";
+    sqlx::query_as(sql).fetch_all(db).await
 }

@@ -4,7 +4,9 @@
 //! Called by one process now and then, tenant by tenant, until a step says that it is done. What
 //! is still owed to somebody (pending or held) is never removed, nor is its event's data.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use signpost_domain::TenantId;
 
 use crate::{Store, StoreError, page::highest_id_until};
@@ -52,51 +54,64 @@ impl Store {
         before: DateTime<Utc>,
         limit: u32,
     ) -> Result<RetentionStep, StoreError> {
-        // A step ends after a time, not after a row: events of one batch share their time.
-        let end = "
-            SELECT created_at + interval '1 microsecond' FROM events
-            WHERE tenant = $1 AND created_at < $2 AND created_at >= COALESCE(
-                (SELECT bodies_cleared_until FROM tenants WHERE id = $1), '-infinity')
-            ORDER BY created_at OFFSET $3 LIMIT 1";
-        let clear = "
-            WITH mark AS (
-                SELECT COALESCE(bodies_cleared_until, '-infinity') AS done_until
-                FROM tenants WHERE id = $1
-            ), old AS (
-                SELECT e.tenant, e.id FROM events e, mark
-                WHERE e.tenant = $1 AND e.created_at >= mark.done_until AND e.created_at < $2
-                    AND NOT EXISTS (SELECT 1 FROM deliveries d
-                        WHERE d.tenant = e.tenant AND d.event_id = e.id
-                            AND d.status IN ('pending', 'held'))
-            ), emptied AS (
-                UPDATE events e SET data = NULL FROM old
-                WHERE e.tenant = old.tenant AND e.id = old.id AND e.data IS NOT NULL
-                RETURNING 1
-            ), emptied_answers AS (
-                UPDATE attempts a SET response_body = NULL
-                FROM old JOIN deliveries d ON d.tenant = old.tenant AND d.event_id = old.id
-                WHERE a.tenant = d.tenant AND a.delivery_id = d.id AND a.response_body IS NOT NULL
-                RETURNING 1
-            ), marked AS (
-                UPDATE tenants SET bodies_cleared_until = $2 WHERE id = $1
-            )
-            SELECT (SELECT count(*) FROM emptied) + (SELECT count(*) FROM emptied_answers)";
+        let mark = "SELECT bodies_cleared_until FROM tenants WHERE id = $1";
+        // Events of one batch share their time, and a step must not end between them.
+        let old = "
+            SELECT id, created_at FROM events
+            WHERE tenant = $1 AND created_at >= COALESCE($2, '-infinity') AND created_at < $3
+            ORDER BY created_at FETCH FIRST $4 ROWS WITH TIES";
+        let unfinished = "
+            SELECT DISTINCT event_id FROM deliveries
+            WHERE tenant = $1 AND event_id = ANY ($2) AND status IN ('pending', 'held')";
+        let clear_data = "
+            UPDATE events SET data = NULL
+            WHERE tenant = $1 AND id = ANY ($2) AND data IS NOT NULL";
+        let clear_answers = "
+            UPDATE attempts a SET response_body = NULL
+            FROM deliveries d
+            WHERE d.tenant = $1 AND d.event_id = ANY ($2)
+                AND a.tenant = $1 AND a.delivery_id = d.id AND a.response_body IS NOT NULL";
+        let set_mark = "UPDATE tenants SET bodies_cleared_until = $2 WHERE id = $1";
+        let (id, limit) = (tenant.as_str(), i64::from(limit.max(1)));
         self.run("clear old bodies", async |db| {
-            let end: Option<DateTime<Utc>> = sqlx::query_scalar(end)
-                .bind(tenant.as_str())
-                .bind(before)
-                .bind(i64::from(limit.max(1)) - 1)
+            let mark: Option<Option<DateTime<Utc>>> = sqlx::query_scalar(mark)
+                .bind(id)
                 .fetch_optional(&mut *db)
                 .await?;
-            let rows: i64 = sqlx::query_scalar(clear)
-                .bind(tenant.as_str())
-                .bind(end.unwrap_or(before))
-                .fetch_one(&mut *db)
+            let old: Vec<(String, DateTime<Utc>)> = sqlx::query_as(old)
+                .bind(id)
+                .bind(mark.flatten())
+                .bind(before)
+                .bind(limit)
+                .fetch_all(&mut *db)
                 .await?;
-            Ok(RetentionStep {
-                rows: rows.unsigned_abs(),
-                is_done: end.is_none(),
-            })
+            let Some((_, last)) = old.last() else {
+                return Ok(RetentionStep {
+                    rows: 0,
+                    is_done: true,
+                });
+            };
+            let done_until = *last + TimeDelta::microseconds(1);
+            let is_done = old.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+            let mut events: Vec<String> = old.into_iter().map(|(event, _)| event).collect();
+            let query = sqlx::query_scalar(unfinished).bind(id).bind(&events);
+            let owed: HashSet<String> = query.fetch_all(&mut *db).await?.into_iter().collect();
+            events.retain(|event| !owed.contains(event));
+            let mut rows = 0;
+            for sql in [clear_data, clear_answers] {
+                let done = sqlx::query(sql)
+                    .bind(id)
+                    .bind(&events)
+                    .execute(&mut *db)
+                    .await?;
+                rows += done.rows_affected();
+            }
+            sqlx::query(set_mark)
+                .bind(id)
+                .bind(done_until)
+                .execute(&mut *db)
+                .await?;
+            Ok(RetentionStep { rows, is_done })
         })
         .await
     }
