@@ -36,7 +36,9 @@ pub enum Error {
 /// # Errors
 /// When the filter is malformed or logging has been started before.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
-    let env_filter = EnvFilter::try_new(filter).map_err(|source| Error::BadFilter {
+    // lapin logs messages that no queue took with their bodies: payloads do not belong in logs.
+    let directives = format!("{filter},lapin::returned_messages=off");
+    let env_filter = EnvFilter::try_new(directives).map_err(|source| Error::BadFilter {
         filter: filter.to_owned(),
         source,
     })?;

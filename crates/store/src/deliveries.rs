@@ -127,7 +127,7 @@ impl Store {
         page: &PageRequest,
     ) -> Result<Page<Delivery>, StoreError> {
         let before = page.after_id()?;
-        self.run("list deliveries", async |db| {
+        self.search("list deliveries", async |db| {
             let mut query = QueryBuilder::new(SELECT);
             push_walk(&mut query, tenant, filter, before.as_deref());
             let mut examined_to = None;

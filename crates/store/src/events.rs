@@ -101,7 +101,7 @@ impl Store {
             }
         };
         let newest_first = " ORDER BY created_at DESC, id DESC ";
-        self.run("list events", async |db| {
+        self.search("list events", async |db| {
             let mut query = QueryBuilder::new("SELECT id, type, occurred_at, created_at");
             within(&mut query);
             let mut examined_to = None;

@@ -55,7 +55,7 @@ impl Store {
             )
             SELECT endpoint_id, event_type, status, n FROM grouped WHERE rank <= $6
             ORDER BY rank";
-        self.run("count deliveries", async |db| {
+        self.search("count deliveries", async |db| {
             let query = sqlx::query_scalar(events)
                 .bind(tenant.as_str())
                 .bind(since)
