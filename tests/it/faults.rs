@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use serde_json::json;
 use signpost_testkit::{Database, PrivatePostgres, PrivateRabbit, scratch_dir, wait_until};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::world::{PATIENCE, Plan, World};
 
@@ -12,10 +13,15 @@ struct Servers {
     rabbit: PrivateRabbit,
     postgres: PrivatePostgres,
     database: Database,
+    _turn: SemaphorePermit<'static>,
 }
+
+/// As many brokers and databases at a time as a small machine can start without timeouts.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 impl Servers {
     async fn start() -> Self {
+        let turn = TURNS.acquire().await.unwrap();
         let dir = scratch_dir("faults").unwrap();
         let (rabbit, postgres) = tokio::join!(
             PrivateRabbit::start(dir.join("rabbitmq")),
@@ -27,6 +33,7 @@ impl Servers {
             rabbit: rabbit.unwrap(),
             postgres,
             database,
+            _turn: turn,
         }
     }
 

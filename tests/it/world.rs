@@ -7,6 +7,7 @@ mod process;
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 use signpost_testkit::{Database, Receiver, Vhost, free_ports, wait_until};
 
@@ -112,7 +113,7 @@ impl World {
     /// Makes a tenant.
     pub(crate) async fn tenant(&self, id: &str) {
         self.api
-            .put(&format!("/v1/tenants/{id}"), &json!({}))
+            .prepare(Method::PUT, &format!("/v1/tenants/{id}"), &json!({}))
             .await
             .expect(&[200, 201]);
     }
@@ -124,8 +125,9 @@ impl World {
         for (key, value) in settings.as_object().unwrap() {
             body[key] = value.clone();
         }
+        let path = format!("/v1/tenants/{tenant}/endpoints");
         self.api
-            .post(&format!("/v1/tenants/{tenant}/endpoints"), &body)
+            .prepare(Method::POST, &path, &body)
             .await
             .expect(&[201])
             .json()

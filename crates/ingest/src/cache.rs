@@ -134,6 +134,17 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         if self.outage.is_on() {
             return remembered;
         }
+        // Boxed, because it is rare and large: a query's state would make every request's future
+        // some kilobytes larger.
+        Box::pin(self.ask(key, remembered, load)).await
+    }
+
+    async fn ask<E: std::error::Error + 'static>(
+        &self,
+        key: &K,
+        remembered: Lookup<V>,
+        load: impl AsyncFnOnce() -> Result<Option<V>, E>,
+    ) -> Lookup<V> {
         let changes = self.changes.load(Ordering::SeqCst);
         match tokio::time::timeout(PATIENCE, load()).await {
             Ok(Ok(Some(value))) => {
@@ -145,8 +156,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
                 Lookup::Absent
             }
             Ok(Err(error)) => {
-                let error = signpost_runtime::error_chain(&error);
-                tracing::warn!(%error, "cannot look something up in the database");
+                let error = signpost_runtime::error_chain(&error).to_string();
+                tracing::warn!(error, "cannot look something up in the database");
                 self.outage.begin();
                 remembered
             }

@@ -111,7 +111,8 @@ where
     parts.extensions.insert(scope.clone());
     let request = Request::from_parts(parts, body);
     match repeats {
-        Repeats::Remembered => idempotency::answer(app, &scope, handler, request).await,
+        // Boxed, to keep the future of the other routes small.
+        Repeats::Remembered => Box::pin(idempotency::answer(app, &scope, handler, request)).await,
         Repeats::Harmless | Repeats::ByHandler => Ok(handler.call(request, app).await),
     }
 }

@@ -6,7 +6,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use signpost_testkit::wait_until;
 use tokio::net::TcpStream;
+
+use super::PATIENCE;
 
 /// The API at an address, with a key.
 #[derive(Debug, Clone)]
@@ -73,16 +76,25 @@ impl Api {
         self.send(Method::POST, path, Some(body.into())).await
     }
 
-    /// PUT with JSON.
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::PUT, path, Some(body.to_string().into()))
-            .await
-    }
-
     /// PATCH with JSON.
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PATCH, path, Some(body.to_string().into()))
             .await
+    }
+
+    /// PUT or POST of JSON, again while the answer is 503: what prepares a test is not the test,
+    /// and a database that has just started on a busy machine may take its time.
+    pub(crate) async fn prepare(&self, method: Method, path: &str, body: &Value) -> Answer {
+        wait_until("the service is not too busy", PATIENCE, async || {
+            let body = Some(body.to_string().into());
+            let answer = self.send(method.clone(), path, body).await;
+            if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+                Err(answer)
+            } else {
+                Ok(answer)
+            }
+        })
+        .await
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Answer {
