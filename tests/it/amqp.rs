@@ -7,6 +7,8 @@ use lapin::{
 };
 use serde_json::json;
 
+use signpost_testkit::wait_until;
+
 use crate::world::{PATIENCE, Plan, World};
 
 struct Publisher {
@@ -202,4 +204,39 @@ async fn what_cannot_be_read_is_rejected_with_its_reason_and_blocks_nothing() {
         let series = format!("signpost_events_rejected_total{{reason=\"{reason}\"}}");
         assert_eq!(world.dispatchers[0].metric(&series).await, 1, "{reason}");
     }
+}
+
+#[tokio::test]
+async fn data_that_breaks_its_type_s_schema_is_rejected_with_the_reason() {
+    let world = World::start(Plan::default()).await;
+    world.tenant("acme").await;
+    world.endpoint("acme", "/a", json!({})).await;
+    let event_type = json!({
+        "schema": {"type": "object", "required": ["key"]},
+        "validation": "reject",
+    });
+    world
+        .api
+        .prepare(
+            http::Method::PUT,
+            "/v1/tenants/acme/event-types/license.created",
+            &event_type,
+        )
+        .await
+        .expect(&[200, 201]);
+    let publisher = Publisher::connect(&world.amqp_url).await;
+    for (id, body) in [("bad", r#"{"nokey": 1}"#), ("good", r#"{"key": 1}"#)] {
+        publisher
+            .publish("acme.license.created", json_message(id), body.as_bytes())
+            .await;
+    }
+    let delivered = world.until_deliveries("acme", "", &["succeeded"], 1).await;
+    assert_eq!(delivered[0]["event_id"], "good");
+    let rejected = wait_until("it is rejected", PATIENCE, async || {
+        let list = world.api.get("/v1/rejected").await.expect(&[200]).json();
+        list["items"].get(0).cloned().ok_or("not yet")
+    })
+    .await;
+    assert_eq!(rejected["reason"], "schema_refused");
+    assert!(rejected["error"].as_str().unwrap().contains("key"));
 }

@@ -9,6 +9,7 @@ mod delivery;
 mod deploy;
 mod examples;
 mod faults;
+mod operators;
 mod retries;
 mod status;
 mod tidy;

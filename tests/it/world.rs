@@ -59,7 +59,7 @@ pub(crate) struct World {
     /// The dispatcher processes.
     pub(crate) dispatchers: Vec<Process>,
     _vhost: Option<Vhost>,
-    _database: Option<Database>,
+    database: Option<Database>,
 }
 
 impl World {
@@ -106,7 +106,7 @@ impl World {
             ingest,
             dispatchers,
             _vhost: vhost,
-            _database: database,
+            database: database,
         }
     }
 
@@ -143,6 +143,12 @@ impl World {
             .expect(&[202])
             .json();
         answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// One value from the database, as text.
+    pub(crate) async fn sql(&self, query: &str) -> String {
+        let database = self.database.as_ref().unwrap();
+        database.psql(query).await.unwrap().trim().to_owned()
     }
 
     /// Waits until all deliveries of the tenant that the query selects have one of the statuses,

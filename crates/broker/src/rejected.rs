@@ -97,6 +97,32 @@ impl RejectedQueue {
         self.take_out(id, false).await
     }
 
+    /// Deletes all messages that `is_unwanted` says so of, and gives their number.
+    ///
+    /// # Errors
+    /// The broker did not answer; some may be deleted.
+    pub async fn delete_where(
+        &self,
+        is_unwanted: impl Fn(&RejectedMessage) -> bool,
+    ) -> Result<usize, RejectedError> {
+        self.in_turn(async {
+            let look = Look::begin(&self.link).await?;
+            let mut deleted = 0;
+            for _ in 0..MAX_SEARCH {
+                let Some((tag, message)) = look.next().await? else {
+                    break;
+                };
+                if is_unwanted(&message) {
+                    look.ack(tag).await?;
+                    deleted += 1;
+                }
+            }
+            look.end().await?;
+            Ok(deleted)
+        })
+        .await
+    }
+
     async fn take_out(&self, id: &str, publish: bool) -> Result<bool, RejectedError> {
         self.in_turn(async {
             let look = Look::begin(&self.link).await?;

@@ -1,6 +1,9 @@
 //! Puts the dispatcher together, runs it, and stops it in order. Tests use the same wiring.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use prometheus::Registry;
@@ -23,6 +26,8 @@ use crate::{
     directory::{self, Directory},
     fanout,
     gate::{GateConfig, Gates},
+    health::{self, Health},
+    housekeeping::{self, Retention},
     metrics::Metrics,
     reconciler,
     recorder::{self, Recorder},
@@ -88,6 +93,8 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         all_settled: CancellationToken::new(),
         lifecycle: lifecycle.clone(),
         max_event_bytes: config.max_event_bytes,
+        health: Health::default(),
+        leads: AtomicBool::new(false),
         clock,
         store,
         egress,
@@ -105,6 +112,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         broker,
         entries,
         prefetch: config.prefetch,
+        retention: config.retention,
         readiness,
     };
     lifecycle.spawn("dispatcher", parts.run());
@@ -165,6 +173,7 @@ struct Parts {
     broker: Broker,
     entries: tokio::sync::mpsc::Receiver<recorder::Entry>,
     prefetch: u16,
+    retention: Retention,
     readiness: Readiness,
 }
 
@@ -176,6 +185,7 @@ impl Parts {
             broker,
             entries,
             prefetch,
+            retention,
             readiness,
         } = self;
         let lifecycle = context.lifecycle.clone();
@@ -220,6 +230,11 @@ impl Parts {
         ));
         recorder.close();
         lifecycle.spawn("directory", directory::watch(Arc::clone(&context)));
+        lifecycle.spawn("health", health::run(Arc::clone(&context)));
+        lifecycle.spawn(
+            "housekeeping",
+            housekeeping::run(Arc::clone(&context), broker.clone(), retention),
+        );
         lifecycle.spawn(
             "reconciler",
             reconciler::run(Arc::clone(&context), broker.clone()),

@@ -6,7 +6,13 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, ValueEnum};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+use signpost_domain::{format_duration, parse_duration};
 use signpost_runtime::{secret, telemetry::LogFormat};
+
+use crate::housekeeping::Retention;
+
+/// What is kept for a shorter time may be gone before anybody has looked at it.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(60);
 
 /// Fans events out to endpoints, signs, posts and retries. Any number of replicas may run.
 ///
@@ -59,6 +65,12 @@ pub struct Args {
     /// Largest event data, in bytes.
     #[arg(long, env = "SIGNPOST_MAX_EVENT_BYTES", default_value_t = 262_144)]
     max_event_bytes: usize,
+    /// How long events, deliveries and attempts are kept: `30d`.
+    #[arg(long, env = "SIGNPOST_RETENTION", default_value = "30d")]
+    retention: String,
+    /// How long events' data and receivers' answers are kept: `7d`.
+    #[arg(long, env = "SIGNPOST_BODY_RETENTION", default_value = "7d")]
+    body_retention: String,
     /// What is logged: a level, or `level,crate=level`.
     #[arg(long, env = "SIGNPOST_LOG", default_value = "info")]
     log: String,
@@ -114,6 +126,8 @@ pub struct Config {
     pub declare_topology: bool,
     /// Largest event data in bytes.
     pub max_event_bytes: usize,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Log filter.
     pub log: String,
     /// Log format.
@@ -186,6 +200,24 @@ impl Args {
             problems
                 .push("SIGNPOST_ENDPOINT_IN_FLIGHT is more than SIGNPOST_MAX_IN_FLIGHT".to_owned());
         }
+        let mut kept = |name: &str, text: &str| {
+            let kept = parse_duration(text).map_err(|error| error.to_string());
+            kept.and_then(|kept| {
+                let is_long_enough = kept >= SHORTEST_RETENTION;
+                is_long_enough.then_some(kept).ok_or_else(|| {
+                    let least = format_duration(SHORTEST_RETENTION);
+                    format!("{text} is too short: at least {least}")
+                })
+            })
+            .unwrap_or_else(|problem| {
+                problems.push(format!("{name}: {problem}"));
+                SHORTEST_RETENTION
+            })
+        };
+        let retention = Retention {
+            rows: kept("SIGNPOST_RETENTION", &self.retention),
+            bodies: kept("SIGNPOST_BODY_RETENTION", &self.body_retention),
+        };
         if !(self.time_scale > 0.0 && self.time_scale <= 1.0) {
             problems.push("SIGNPOST_TEST_TIME_SCALE must be more than 0 and at most 1".to_owned());
         }
@@ -205,6 +237,7 @@ impl Args {
             endpoint_in_flight: self.endpoint_in_flight,
             declare_topology: matches!(self.topology, TopologyArg::Declare),
             max_event_bytes: self.max_event_bytes,
+            retention,
             log: self.log,
             log_format: match self.log_format {
                 LogFormatArg::Pretty => LogFormat::Pretty,
@@ -263,9 +296,13 @@ mod tests {
             "mysql://a",
             "--prefetch",
             "0",
+            "--retention",
+            "a while",
+            "--body-retention",
+            "1s",
         ])
         .unwrap_err();
-        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
     }
 
     #[test]

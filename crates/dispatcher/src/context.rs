@@ -1,6 +1,12 @@
 //! What every part of the dispatcher works with: built once at start, shared by all tasks.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use signpost_broker::Publisher;
 use signpost_domain::{Clock, Tiers};
@@ -9,7 +15,9 @@ use signpost_runtime::Lifecycle;
 use signpost_store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{directory::Directory, gate::Gates, metrics::Metrics, recorder::Recorder};
+use crate::{
+    directory::Directory, gate::Gates, health::Health, metrics::Metrics, recorder::Recorder,
+};
 
 /// The dispatcher's handles.
 #[derive(Debug)]
@@ -28,6 +36,8 @@ pub struct Context {
     pub gates: Gates,
     /// Writes what attempts gave.
     pub recorder: Recorder,
+    /// Which endpoints fail.
+    pub health: Health,
     /// Counters.
     pub metrics: Metrics,
     /// The delay queues.
@@ -40,9 +50,17 @@ pub struct Context {
     pub all_settled: CancellationToken,
     /// Largest event data in bytes.
     pub max_event_bytes: usize,
+    /// Whether this replica has the reconciler's lock.
+    pub leads: AtomicBool,
 }
 
 impl Context {
+    /// Whether this replica does what only one should do at a time. Two may for a moment believe
+    /// so; what they do allows it.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
+    }
+
     /// Starts a task that belongs to a delivery or an event; a stop waits for all of these before
     /// the records are flushed. A panic in one stops the process: what it had comes back from the
     /// broker.

@@ -21,7 +21,7 @@ use signpost_egress::Rules;
 use signpost_store::{Store, StoreError};
 
 pub use endpoint::{EndpointEntry, LoadedProfile, Overrides, PreparedKeys, Secrets};
-pub use tenant::TenantDirectory;
+pub use tenant::{TenantDirectory, TypeSchema};
 pub(crate) use watch::watch;
 
 use profiles::Profiles;

@@ -10,10 +10,14 @@
 //! * [`recorder`] writes what attempts gave, many at once; then it publishes the retries; then it
 //!   acks. Nobody else acks a delivery.
 //! * [`reconciler`] brings back what the broker has lost.
+//! * [`health`] notes which endpoints fail, and pauses those that have done so for days;
+//!   `announce` tells tenants of such things, as events.
+//! * [`housekeeping`] forgets what is old, and tenants that were erased.
 //! * [`directory`] is what all of them know about tenants and endpoints.
 //!
 //! Services and tests start it with [`run()`]; `main.rs` only reads the configuration.
 
+mod announce;
 pub mod attempt;
 pub mod compose;
 pub mod config;
@@ -23,6 +27,8 @@ pub mod directory;
 mod dispatch;
 pub mod fanout;
 pub mod gate;
+pub mod health;
+pub mod housekeeping;
 mod ledger;
 pub mod metrics;
 pub mod reconciler;

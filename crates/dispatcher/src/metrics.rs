@@ -50,6 +50,8 @@ pub struct Metrics {
     pub ledger_write: Histogram,
     /// Events that were there already: a publisher's or the broker's repeats.
     pub repeats: IntCounter,
+    /// Events whose data does not fit the schema of their type, which only warns.
+    pub schema_warnings: IntCounter,
     /// Deliveries that the reconciler published again.
     pub reconciled: IntCounter,
 }
@@ -129,6 +131,10 @@ impl Metrics {
             repeats: counter(
                 "signpost_events_repeated_total",
                 "Events that were there already.",
+            )?,
+            schema_warnings: counter(
+                "signpost_schema_warnings_total",
+                "Events whose data does not fit the schema of their type (validation: warn).",
             )?,
             reconciled: counter(
                 "signpost_deliveries_reconciled_total",

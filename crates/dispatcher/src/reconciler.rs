@@ -5,7 +5,10 @@
 //! they are attempted, so that one too many does no harm. The same loop sends what paused
 //! endpoints held, and gives up what deleted ones were owed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use signpost_broker::{Broker, topology::DELIVERIES};
@@ -55,8 +58,10 @@ async fn round(
         None => false,
     };
     if !still_ours {
+        context.leads.store(false, Ordering::Relaxed);
         *lock = context.store.try_reconciler_lock().await?;
     }
+    context.leads.store(lock.is_some(), Ordering::Relaxed);
     if lock.is_none() {
         return Ok(());
     }

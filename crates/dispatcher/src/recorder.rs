@@ -9,12 +9,14 @@ mod rows;
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use signpost_domain::{DeliveryStatus, EndpointStatus, NextStep, Trigger};
+use signpost_broker::DeliveryMessage;
+use signpost_domain::{DeliveryStatus, EndpointStatus, NextStep, OperatorEvent, Trigger};
 use signpost_store::Settled as Written;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    announce::announce,
     attempt::{OpenDelivery, Settled},
     context::Context,
     dispatch, ledger,
@@ -200,18 +202,24 @@ fn follow(context: &Arc<Context>, settled: Settled, result: Written) {
         next = ?settled.next,
         "delivery.attempted"
     );
-    match result {
-        Written::Done { .. } => {}
+    let number = match result {
+        Written::Done { number } => number,
         // Another process had settled this attempt before: what follows is its business.
         Written::Late { .. } | Written::Gone => return settled.open.ticket.done(),
-    }
+    };
+    let succeeded = settled.next == NextStep::Succeed;
+    context.health.saw(
+        &message.tenant,
+        &message.endpoint_id,
+        succeeded,
+        settled.finished_at,
+    );
     match &settled.next {
         NextStep::Succeed => context.metrics.count_finished(DeliveryStatus::Succeeded, 1),
-        NextStep::Fail { .. } => context.metrics.count_finished(DeliveryStatus::Failed, 1),
-        NextStep::FailAndDisable { reason } => {
+        NextStep::Fail { reason } | NextStep::FailAndDisable { reason } => {
             context.metrics.count_finished(DeliveryStatus::Failed, 1);
             let reason = reason.clone();
-            return disable(context, settled, reason);
+            return fail(context, settled, number, reason);
         }
         NextStep::RetryAt { at, .. } => {
             let at = *at;
@@ -242,25 +250,54 @@ fn retry(context: &Arc<Context>, settled: Settled, at: DateTime<Utc>) {
     });
 }
 
-fn disable(context: &Arc<Context>, settled: Settled, reason: String) {
-    let task_context = Arc::clone(context);
-    context.work("disable endpoint", async move {
+/// The delivery has failed for good, which its tenant hears of; so has its endpoint, if the
+/// receiver said so.
+fn fail(context: &Arc<Context>, settled: Settled, attempt_count: u32, reason: String) {
+    let context = Arc::clone(context);
+    let task_context = Arc::clone(&context);
+    context.work("end a failed delivery", async move {
         let (context, message) = (task_context, &settled.open.message);
-        let disabled = ledger::ask(&context, "disabling an endpoint", || {
-            let now = context.clock.now();
-            let (tenant, id) = (&message.tenant, &message.endpoint_id);
-            context.store.set_endpoint_status(
-                tenant,
-                id,
-                EndpointStatus::Disabled,
-                Some(&reason),
-                now,
-            )
-        });
-        if disabled.await.is_some() {
-            settled.open.ticket.done();
+        let tenant = &message.tenant;
+        if matches!(settled.next, NextStep::FailAndDisable { .. }) {
+            let Some(is_news) = disable(&context, message, &reason).await else {
+                return;
+            };
+            if is_news {
+                let event = OperatorEvent::EndpointDisabled {
+                    endpoint_id: message.endpoint_id.clone(),
+                    reason: reason.clone(),
+                };
+                announce(&context, tenant, &event).await;
+            }
         }
+        // One about the failed delivery of another would go round in circles.
+        if !OperatorEvent::is_type(&message.event_type) {
+            let event = OperatorEvent::DeliveryFailed {
+                delivery_id: message.delivery_id.clone(),
+                event_id: message.event_id.clone(),
+                event_type: message.event_type.clone(),
+                endpoint_id: message.endpoint_id.clone(),
+                attempt_count,
+                last_status_code: settled.judged.status_code,
+                reason,
+            };
+            announce(&context, tenant, &event).await;
+        }
+        settled.open.ticket.done();
     });
+}
+
+/// Disables the delivery's endpoint. `None`: the process is stopping.
+async fn disable(context: &Context, message: &DeliveryMessage, reason: &str) -> Option<bool> {
+    ledger::ask(context, "disabling an endpoint", || {
+        let now = context.clock.now();
+        let (tenant, id) = (&message.tenant, &message.endpoint_id);
+        let disabled = EndpointStatus::Disabled;
+        context
+            .store
+            .set_endpoint_status(tenant, id, disabled, Some(reason), now)
+    })
+    .await
 }
 
 async fn write_deferrals(context: &Arc<Context>, deferrals: Vec<(OpenDelivery, DateTime<Utc>)>) {

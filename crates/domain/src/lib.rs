@@ -26,9 +26,11 @@ pub mod event_type;
 pub mod filter;
 pub mod headers;
 pub mod id;
+pub mod operator_event;
 pub mod pattern;
 pub mod policy;
 pub mod retry;
+pub mod schema;
 pub mod secret;
 pub mod tier;
 
@@ -43,9 +45,11 @@ pub use event::Event;
 pub use event_type::EventType;
 pub use filter::Filter;
 pub use id::{DeliveryId, EndpointId, EventId, IdError, KeyId, TenantId};
+pub use operator_event::OperatorEvent;
 pub use pattern::Pattern;
 pub use policy::{DeliveryPolicy, RetryClass, StatusRange};
 pub use retry::{RetryPolicy, RetrySchedule};
+pub use schema::Schema;
 pub use tier::{Tier, Tiers};
 
 /// One thing that is wrong with an input: where (a JSON pointer), and what would be right.

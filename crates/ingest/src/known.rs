@@ -7,14 +7,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use jsonschema::Validator;
-use signpost_domain::{EventType, Problem, TenantId};
+use signpost_domain::{EventType, Problem, Schema, TenantId};
 use signpost_store::{EventTypeSettings, PageRequest, Store, StoreError, Validation};
 
-use crate::{
-    cache::{Cache, Lookup, Outage},
-    schema,
-};
+use crate::cache::{Cache, Lookup, Outage};
 
 /// Event types that are read at once.
 const PAGE: u32 = 500;
@@ -56,7 +52,7 @@ impl Tenants {
 }
 
 /// The schemas of one tenant that events are refused by.
-type Catalog = HashMap<EventType, Validator>;
+type Catalog = HashMap<EventType, Schema>;
 
 /// Event types whose data is checked, per tenant.
 #[derive(Debug)]
@@ -89,14 +85,8 @@ impl Catalogs {
         else {
             return Vec::new();
         };
-        let Some(schema) = catalog.get(event_type) else {
-            return Vec::new();
-        };
-        match serde_json::from_slice(data) {
-            Ok(data) => schema::problems(schema, &data),
-            // JSON that a value cannot hold, such as a number beyond all bounds.
-            Err(error) => vec![Problem::new("/data", error.to_string())],
-        }
+        let schema = catalog.get(event_type);
+        schema.map_or_else(Vec::new, |schema| schema.problems(data))
     }
 
     async fn load(&self, tenant: &TenantId) -> Result<Option<Arc<Catalog>>, StoreError> {
@@ -129,7 +119,7 @@ fn add(catalog: &mut Catalog, tenant: &TenantId, settings: EventTypeSettings) {
     let (Validation::Reject, Some(document)) = (settings.validation, &settings.schema) else {
         return;
     };
-    match schema::compile(document) {
+    match Schema::compile(document) {
         Ok(schema) => drop(catalog.insert(settings.event_type, schema)),
         // It was checked when it was stored, perhaps by another version.
         Err(error) => tracing::warn!(

@@ -35,7 +35,6 @@ pub mod publish;
 pub mod resend;
 pub mod route;
 pub mod router;
-pub mod schema;
 pub mod serve;
 pub mod test_send;
 pub mod web;

@@ -57,7 +57,7 @@ pub use attempts::Attempt;
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use directory::{DirectoryEndpoint, ProfileDirectory, Secrets, TenantDirectory};
 pub use due::{DeliveryState, DueDelivery};
-pub use endpoint_health::PausedEndpoint;
+pub use endpoint_health::FailingEndpoint;
 pub use endpoints::{Endpoint, EndpointSettings, EndpointUpdate};
 pub use error::StoreError;
 pub use event_types::{EventType, EventTypeSettings, Validation};

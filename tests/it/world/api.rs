@@ -76,6 +76,11 @@ impl Api {
         self.send(Method::POST, path, Some(body.into())).await
     }
 
+    /// DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
     /// PATCH with JSON.
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PATCH, path, Some(body.to_string().into()))

@@ -1,18 +1,19 @@
 //! Turns a tenant's rows into its directory. What cannot be read (a pattern or filter that an
 //! older version let through) is logged and left out: it must not stop the rest.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
-use signpost_domain::{Filter, Pattern, RetryPolicy, policy::parse_timeout};
+use signpost_domain::{EventType, Filter, Pattern, RetryPolicy, Schema, policy::parse_timeout};
 use signpost_egress::{Rules, Target};
-use signpost_store::{DirectoryEndpoint, LiveSecret, StoreError};
+use signpost_store::{DirectoryEndpoint, LiveSecret, StoreError, Validation};
 use signpost_wire::Scope;
 use zeroize::Zeroizing;
 
 use super::{
-    EndpointEntry, LoadedProfile, Overrides, Secrets, TenantDirectory, profiles::Profiles,
+    EndpointEntry, LoadedProfile, Overrides, Secrets, TenantDirectory, TypeSchema,
+    profiles::Profiles,
 };
 
 /// Prepares a tenant's endpoints.
@@ -36,7 +37,32 @@ pub(super) async fn directory(
             entries.push(entry);
         }
     }
-    Ok(TenantDirectory::new(rows.version, tenant_secrets, entries))
+    let directory = TenantDirectory::new(rows.version, tenant_secrets, entries);
+    Ok(directory.with_schemas(schemas(rows.event_types)))
+}
+
+fn schemas(event_types: Vec<signpost_store::EventType>) -> HashMap<EventType, TypeSchema> {
+    let mut schemas = HashMap::new();
+    for settings in event_types.into_iter().map(|stored| stored.settings) {
+        let is_strict = match settings.validation {
+            Validation::Off => continue,
+            Validation::Warn => false,
+            Validation::Reject => true,
+        };
+        let Some(document) = &settings.schema else {
+            continue;
+        };
+        match Schema::compile(document) {
+            Ok(schema) => {
+                let entry = TypeSchema { schema, is_strict };
+                schemas.insert(settings.event_type, entry);
+            }
+            Err(error) => {
+                tracing::error!(event.r#type = %settings.event_type, error, "a stored schema cannot be used");
+            }
+        }
+    }
+    schemas
 }
 
 fn entry(

@@ -2,9 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use signpost_domain::{EndpointId, Event, Pattern};
+use signpost_domain::{EndpointId, Event, EventType, Pattern, Schema};
 
 use super::{EndpointEntry, Secrets, index::PatternIndex};
+
+/// The schema of an event type.
+#[derive(Debug)]
+pub struct TypeSchema {
+    /// What its data should look like.
+    pub schema: Schema,
+    /// Whether an event whose data does not is rejected, or only reported.
+    pub is_strict: bool,
+}
 
 /// A tenant as the dispatcher sees it.
 #[derive(Debug)]
@@ -16,6 +25,7 @@ pub struct TenantDirectory {
     endpoints: Vec<Arc<EndpointEntry>>,
     by_id: HashMap<EndpointId, u32>,
     index: PatternIndex,
+    schemas: HashMap<EventType, TypeSchema>,
 }
 
 impl TenantDirectory {
@@ -41,7 +51,19 @@ impl TenantDirectory {
             endpoints,
             by_id,
             index,
+            schemas: HashMap::new(),
         }
+    }
+
+    /// The same tenant with these schemas.
+    #[must_use]
+    pub fn with_schemas(self, schemas: HashMap<EventType, TypeSchema>) -> Self {
+        Self { schemas, ..self }
+    }
+
+    /// The schema that events of a type are checked by.
+    pub fn schema(&self, event_type: &EventType) -> Option<&TypeSchema> {
+        self.schemas.get(event_type)
     }
 
     /// An endpoint that is not deleted.

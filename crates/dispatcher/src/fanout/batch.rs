@@ -34,7 +34,9 @@ impl Arrived {
 
     /// Whether a publisher sent it straight to the broker.
     pub(super) fn came_over_amqp(&self) -> bool {
-        self.message.properties.app_id() != Some("signpost-ingest")
+        let ours = ["signpost-ingest", "signpost-dispatcher"];
+        let app = self.message.properties.app_id();
+        app.is_none_or(|app| !ours.contains(&app))
     }
 
     /// When the event was accepted, as nearly as we know.
@@ -86,6 +88,10 @@ pub(super) async fn plan(context: &Arc<Context>, arrived: Vec<Arrived>) -> Optio
             );
             continue;
         };
+        if let Err(rejection) = check_schema(context, event, tenant) {
+            reject::in_background(context, arrived.message, rejection, EVENTS);
+            continue;
+        }
         let new_id = || DeliveryId::generate(now, rand::random());
         let deliveries = plan::deliveries(event, tenant, now, super::lease, new_id);
         planned.push(Planned {
@@ -95,4 +101,33 @@ pub(super) async fn plan(context: &Arc<Context>, arrived: Vec<Arrived>) -> Optio
         });
     }
     Some(planned)
+}
+
+/// Compares the data with the schema of its type, if there is one. Ingest has done so already
+/// where it could; what came over AMQP is seen here first.
+fn check_schema(
+    context: &Context,
+    event: &Event,
+    tenant: &TenantDirectory,
+) -> Result<(), Rejection> {
+    let Some(entry) = tenant.schema(&event.event_type) else {
+        return Ok(());
+    };
+    let problems = entry.schema.problems(&event.data);
+    let Some(first) = problems.first() else {
+        return Ok(());
+    };
+    let detail = format!("{} at {}", first.detail, first.pointer);
+    if entry.is_strict {
+        return Err(Rejection::new(RejectReason::SchemaRefused, detail));
+    }
+    context.metrics.schema_warnings.inc();
+    tracing::warn!(
+        tenant.id = %event.tenant,
+        event.id = %event.id,
+        event.r#type = %event.event_type,
+        problem = detail,
+        "the data does not fit the schema of its type"
+    );
+    Ok(())
 }

@@ -7,8 +7,8 @@ use signpost_domain::{DeliveryStatus, EndpointStatus};
 use signpost_testkit::wait_until;
 
 use crate::support::{
-    Ledger, at, days, endpoint_id, fanout_event, held, new_delivery, pending, settings, succeeded,
-    tenant, to_be_retried,
+    Ledger, at, days, endpoint_id, failed, fanout_event, held, new_delivery, pending, settings,
+    succeeded, tenant, to_be_retried,
 };
 
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -244,33 +244,40 @@ async fn an_endpoint_that_has_only_failed_for_days_is_paused_once() {
         let failing = [bad.clone(), good.clone()].map(|id| (acme.clone(), id, at(second)));
         store.note_failing(&failing).await.unwrap();
     }
-    store
-        .note_working(&[(acme.clone(), good.clone())])
-        .await
-        .unwrap();
+    let listed = store.failing_endpoints(10).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    let good = [(acme.clone(), good.clone())];
+    let recovered = store.note_working(&good).await.unwrap();
+    assert_eq!(
+        (&recovered[0].id, recovered[0].failing_since),
+        (&good[0].1, at(0))
+    );
+    assert!(store.note_working(&good).await.unwrap().is_empty(), "once");
     assert_eq!(version().await, before, "bookkeeping wakes nobody");
 
     let reason = "every attempt failed for 5 days";
-    assert!(
-        store
-            .pause_failing_endpoints(at(-1), reason, at(1))
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let paused = store
-        .pause_failing_endpoints(at(0), reason, at(days(5)))
+    let pause = |before, now| {
+        store.pause_failing_endpoints(at(before), TimeDelta::hours(12), reason, at(now))
+    };
+    let (_, first) = ledger.delivery(&acme, &bad, pending(at(0)), at(0)).await;
+    store
+        .settle(&[failed(&acme, &first, 1, 3600)])
         .await
         .unwrap();
+    let too_few = pause(0, days(5)).await.unwrap();
+    assert!(too_few.is_empty(), "tried for an hour only");
+    let (_, second) = ledger
+        .delivery(&acme, &bad, pending(at(days(1))), at(days(1)))
+        .await;
+    store
+        .settle(&[failed(&acme, &second, 1, days(1))])
+        .await
+        .unwrap();
+    assert!(pause(-1, 1).await.unwrap().is_empty(), "not long enough");
+    let paused = pause(0, days(5)).await.unwrap();
     assert_eq!(paused.len(), 1);
     assert_eq!((&paused[0].id, paused[0].failing_since), (&bad, at(0)));
-    assert!(
-        store
-            .pause_failing_endpoints(at(0), reason, at(days(5)))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(pause(0, days(5)).await.unwrap().is_empty(), "once");
     assert!(version().await > before);
 
     let endpoint = store.find_endpoint(&acme, &bad).await.unwrap().unwrap();
@@ -287,4 +294,26 @@ async fn an_endpoint_that_has_only_failed_for_days_is_paused_once() {
         (endpoint.status_reason, endpoint.failing_since),
         (None, None)
     );
+}
+
+#[tokio::test]
+async fn an_endpoint_with_a_success_that_nobody_noted_is_not_paused() {
+    let ledger = Ledger::new().await;
+    let acme = ledger.tenant("acme").await;
+    let store = &ledger.store;
+    let endpoint = ledger.endpoint(&acme).await;
+    let failing = [(acme.clone(), endpoint.clone(), at(0))];
+    store.note_failing(&failing).await.unwrap();
+    for (day, is_good) in [(0, false), (1, true), (2, false)] {
+        let now = at(days(day));
+        let (_, delivery) = ledger.delivery(&acme, &endpoint, pending(now), now).await;
+        let settlement = if is_good {
+            succeeded(&acme, &delivery, 1, days(day))
+        } else {
+            failed(&acme, &delivery, 1, days(day))
+        };
+        store.settle(&[settlement]).await.unwrap();
+    }
+    let paused = store.pause_failing_endpoints(at(0), TimeDelta::hours(12), "failing", at(days(5)));
+    assert!(paused.await.unwrap().is_empty());
 }

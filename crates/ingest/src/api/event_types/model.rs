@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use signpost_domain::EventType;
+use signpost_domain::{EventType, Schema};
 use signpost_store::{EventTypeSettings, Validation};
 use utoipa::ToSchema;
 
-use crate::{http::Fields, schema};
+use crate::http::Fields;
 
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 2000;
@@ -110,7 +110,7 @@ pub(super) fn read(fields: &mut Fields, event_type: EventType) -> EventTypeSetti
             fields.problem("schema", format!("at most {MAX_SCHEMA} bytes"));
         } else if !document.is_object() {
             fields.problem("schema", "a JSON Schema is an object");
-        } else if let Err(error) = schema::compile(document) {
+        } else if let Err(error) = Schema::compile(document) {
             fields.problem("schema", error);
         }
     }
