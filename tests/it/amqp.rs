@@ -238,5 +238,5 @@ async fn data_that_breaks_its_type_s_schema_is_rejected_with_the_reason() {
     })
     .await;
     assert_eq!(rejected["reason"], "schema_refused");
-    assert!(rejected["error"].as_str().unwrap().contains("key"));
+    assert!(rejected["detail"].as_str().unwrap().contains("key"));
 }

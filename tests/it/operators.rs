@@ -85,7 +85,7 @@ async fn an_endpoint_that_fails_for_days_is_paused_and_one_that_recovers_is_anno
     })
     .await;
     world.tenant("acme").await;
-    let often = json!({"events": ["order.*"], "retry": {"delays": vec!["30s"; 200]}});
+    let often = json!({"events": ["order.*"], "retry": {"delays": vec!["1m"; 100]}});
     let shop = world.endpoint("acme", "/shop", often).await;
     let ops = json!({"events": ["endpoint.*"]});
     world.endpoint("acme", "/ops", ops).await;

@@ -285,6 +285,8 @@ fn watch_consumers(readiness: &Readiness, consumers: [&Consumer; 2]) {
         let status = consumer.status();
         readiness.add(name, move || status.check());
     }
+    // Not earlier: before the topology stands, events have nowhere to go.
+    readiness.complete();
 }
 
 /// Asks the database now and then, so that `/readyz` can answer from memory.

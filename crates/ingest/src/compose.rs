@@ -174,6 +174,7 @@ impl Service {
         self.app.broker.measure_queues(QUEUE_DEPTHS_EVERY);
         self.watch_broker();
         self.watch_database();
+        self.readiness.complete();
         let (app, token) = (Arc::clone(&self.app), self.lifecycle.token());
         self.lifecycle.spawn("backlog", async move {
             app.backlog.watch(&app.broker, token).await;

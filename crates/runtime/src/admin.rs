@@ -136,6 +136,7 @@ mod tests {
         registry.register(Box::new(counter.clone())).unwrap();
         counter.inc();
         let readiness = Readiness::new();
+        readiness.complete();
         let life = Lifecycle::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,6 +1,9 @@
 //! Whether the process can do its work: named checks, asked by `/readyz`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
@@ -8,6 +11,8 @@ type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<Mutex<Vec<(&'static str, Check)>>>,
+    /// Whether all checks have been added. The admin listener answers before that.
+    is_complete: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Readiness {
@@ -17,9 +22,14 @@ impl std::fmt::Debug for Readiness {
 }
 
 impl Readiness {
-    /// No checks: ready.
+    /// No checks yet, and not ready.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says that all checks have been added: from now on they alone decide.
+    pub fn complete(&self) {
+        self.is_complete.store(true, Ordering::Release);
     }
 
     /// Adds a check. It must answer at once, from memory; its error says what is missing.
@@ -34,10 +44,11 @@ impl Readiness {
     /// What is not ready, by name, with the reason.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks
-            .iter()
-            .filter_map(|(name, check)| check().err().map(|reason| (*name, reason)))
-            .collect()
+        let failed =
+            |(name, check): &(&'static str, Check)| check().err().map(|reason| (*name, reason));
+        let starting =
+            (!self.is_complete.load(Ordering::Acquire)).then(|| ("process", "starting".to_owned()));
+        checks.iter().filter_map(failed).chain(starting).collect()
     }
 }
 
@@ -48,6 +59,8 @@ mod tests {
     #[test]
     fn names_what_is_missing() {
         let readiness = Readiness::new();
+        assert_eq!(readiness.problems(), [("process", "starting".to_owned())]);
+        readiness.complete();
         readiness.add("database", || Ok(()));
         readiness.add("broker", || Err("not connected".to_owned()));
         assert_eq!(

@@ -167,5 +167,12 @@ impl Drop for Process {
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.kill();
         }
+        if std::thread::panicking() {
+            eprintln!(
+                "--- the end of the log of {}:\n{}",
+                self.name,
+                self.log_end()
+            );
+        }
     }
 }
