@@ -5,6 +5,7 @@
 
 mod amqp;
 mod catalogs;
+mod crash_points;
 mod delivery;
 mod deploy;
 mod examples;

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use signpost_broker::{DeliveryMessage, Publish, PublishError};
 use signpost_domain::Tier;
+use signpost_runtime::crash_point;
 
 use crate::{
     attempt::{self, OpenDelivery},
@@ -90,7 +91,10 @@ async fn attempt_and_settle(
     let result = attempt::make(context, open, tenant, endpoint, profile, place).await;
     context.metrics.in_flight.dec();
     match result {
-        Ok(settled) => context.recorder.record(settled).await,
+        Ok(settled) => {
+            crash_point("after-post-before-commit");
+            context.recorder.record(settled).await;
+        }
         Err(fault) => {
             tracing::warn!(endpoint.id = %endpoint.id, detail = fault.detail, "attempt not made, our own fault");
             defer(context, fault.open, OWN_FAULT_PAUSE, Deferral::OwnFault).await;

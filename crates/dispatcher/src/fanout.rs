@@ -14,6 +14,8 @@ use signpost_broker::{
     Consumer, EventMessage, Incoming, RejectReason, Rejection, topology::EVENTS,
 };
 
+use signpost_runtime::crash_point;
+
 use crate::{context::Context, dispatch, ledger, reject, ticket::Ticket};
 
 use batch::{Arrived, Planned};
@@ -52,7 +54,9 @@ async fn fan_out(context: &Arc<Context>, messages: Vec<Incoming>) {
     let Some(results) = insert::insert(context, &planned).await else {
         return;
     };
+    crash_point("after-fan-out-commit");
     for (planned, result) in planned.into_iter().zip(results) {
+        crash_point("mid-fan-out");
         match result {
             Inserted::New => start(context, planned),
             Inserted::Repeat { perhaps_ours } => repeat(context, planned.arrived, perhaps_ours),

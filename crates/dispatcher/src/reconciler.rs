@@ -12,6 +12,7 @@ use std::{
 
 use chrono::TimeDelta;
 use signpost_broker::{Broker, topology::DELIVERIES};
+use signpost_runtime::crash_point;
 use signpost_store::{DueDelivery, ReconcilerLock, StoreError};
 
 use crate::{context::Context, ledger};
@@ -78,6 +79,7 @@ async fn round(
         .await?;
     context.metrics.reconciled.inc_by(overdue.len() as u64);
     if !overdue.is_empty() {
+        crash_point("mid-reconcile");
         tracing::info!(count = overdue.len(), "publishing overdue deliveries again");
     }
     // Due now: the lease is only for the reconciler's own next look.

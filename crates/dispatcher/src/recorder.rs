@@ -11,6 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{DeliveryStatus, EndpointStatus, NextStep, OperatorEvent, Trigger};
+use signpost_runtime::crash_point;
 use signpost_store::Settled as Written;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -202,6 +203,7 @@ fn follow(context: &Arc<Context>, settled: Settled, result: Written) {
         next = ?settled.next,
         "delivery.attempted"
     );
+    crash_point("after-commit-before-ack");
     let number = match result {
         Written::Done { number } => number,
         // Another process had settled this attempt before: what follows is its business.
@@ -244,7 +246,9 @@ fn retry(context: &Arc<Context>, settled: Settled, at: DateTime<Utc>) {
     context.metrics.count_retry(context.tiers.pick(delay));
     let task_context = Arc::clone(context);
     context.work("publish retry", async move {
+        crash_point("before-retry-publish");
         if dispatch::publish_until_confirmed(&task_context, message).await {
+            crash_point("after-retry-publish");
             ticket.done();
         }
     });

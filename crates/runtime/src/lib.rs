@@ -4,12 +4,14 @@
 //! Imports nothing of the workspace and knows nothing of webhooks.
 
 pub mod admin;
+pub mod crash_point;
 pub mod error_chain;
 pub mod lifecycle;
 pub mod readiness;
 pub mod secret;
 pub mod telemetry;
 
+pub use crash_point::crash_point;
 pub use error_chain::error_chain;
 pub use lifecycle::{Lifecycle, Stopped};
 pub use readiness::Readiness;

@@ -117,6 +117,17 @@ impl Process {
         assert!(status.success());
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Starts it again, without one of its variables.
+    pub(crate) fn start_again_without(&mut self, variable: &str) {
+        self.variables.retain(|(name, _)| *name != variable);
+        self.start_again();
+    }
+
     /// Starts it again after a kill or a stop.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(self.name, self.admin_port, &self.variables, &self.log);

@@ -1,0 +1,25 @@
+//! Named places where a test can make the process die, to see that nothing is lost there.
+//!
+//! Without the feature `crash-points`, which only the end to end tests switch on, these are empty
+//! functions. With it the variable `FAILPOINTS` says where and when, as the crate `fail` reads it:
+//! `after-post=20*off->return` lets twenty pass and dies at the next.
+
+/// Ends the process without any clearing up, if a test wants it to end here.
+#[inline]
+#[cfg(not(feature = "crash-points"))]
+pub const fn crash_point(_name: &'static str) {}
+
+/// Ends the process without any clearing up, if a test wants it to end here.
+#[cfg(feature = "crash-points")]
+pub fn crash_point(name: &'static str) {
+    static FROM_ENVIRONMENT: std::sync::Once = std::sync::Once::new();
+    FROM_ENVIRONMENT.call_once(|| {
+        let orders = std::env::var("FAILPOINTS").unwrap_or_default();
+        for (point, order) in orders.split(';').filter_map(|text| text.split_once('=')) {
+            if let Err(error) = fail::cfg(point, order) {
+                tracing::error!(point, order, error, "FAILPOINTS cannot be read");
+            }
+        }
+    });
+    fail::fail_point!(name, |_| std::process::abort());
+}
