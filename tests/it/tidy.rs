@@ -36,6 +36,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "domain", "wire", "runtime", "broker", "store", "egress", "testkit", "client",
         ],
     ),
+    // It starts the services as processes and speaks to them as users do.
+    ("chaos", &["domain", "wire", "runtime", "broker", "testkit"]),
 ];
 
 /// Library, and the crates that alone may depend on it.
@@ -54,6 +56,7 @@ const HYPER_CLIENT: &[&str] = &[
     "signpost-cli",
     "signpost-testkit",
     "signpost-e2e",
+    "signpost-chaos",
 ];
 
 fn root() -> PathBuf {

@@ -103,6 +103,12 @@ impl Publisher {
             .await
     }
 
+    /// Whether the broker can be reached and takes messages, as far as is known. What is published
+    /// while it cannot be fails without having been sent.
+    pub fn is_up(&self) -> bool {
+        matches!(*self.shared.link.borrow(), LinkState::Up)
+    }
+
     /// Waits until every lane has ended, after the broker was closed.
     pub(crate) async fn closed(&self) {
         for lane in &self.shared.lanes {

@@ -3,9 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::DateTime;
 use signpost_broker::{Consumer, DeliveryMessage, Incoming, topology::DELIVERIES};
-use signpost_domain::{DeliveryStatus, EndpointStatus};
-use signpost_store::StoreError;
+use signpost_domain::EndpointStatus;
+use signpost_store::{Claim, StoreError};
 
 use crate::{
     attempt::OpenDelivery,
@@ -82,7 +83,7 @@ async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivere
     }
     if is_redelivered {
         open.message.check_ledger = true;
-        let timeout = profile_timeout(context, &open.message).await;
+        let timeout = dispatch::attempt_timeout(context, &open.message).await;
         dispatch::defer(
             context,
             open,
@@ -93,9 +94,16 @@ async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivere
         return;
     }
     if open.message.check_ledger {
-        match is_still_open(context, &open.message).await {
-            Some(true) => {}
-            Some(false) => return open.ticket.done(),
+        match claim(context, &open.message).await {
+            Some(Claim::Ours) => {}
+            Some(Claim::Over) => return open.ticket.done(),
+            Some(Claim::NotBefore(at)) => {
+                open.message.due_at = dispatch::whole_millis(at);
+                if dispatch::publish_until_confirmed(context, open.message).await {
+                    open.ticket.done();
+                }
+                return;
+            }
             // Stopping: the message stays unacked and comes back elsewhere.
             None => return,
         }
@@ -103,29 +111,26 @@ async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivere
     attempt(context, open).await;
 }
 
-async fn profile_timeout(context: &Context, message: &DeliveryMessage) -> Duration {
-    let question = || {
-        context
-            .directory
-            .profile(&message.profile, message.profile_version)
-    };
-    let profile = ledger::ask(context, "reading a profile", question)
-        .await
-        .flatten();
-    profile.map_or(signpost_domain::policy::MAX_TIMEOUT, |profile| {
-        profile.policy.timeout
-    })
-}
-
-/// Whether the ledger says that this very attempt is still to be made.
-async fn is_still_open(context: &Context, message: &DeliveryMessage) -> Option<bool> {
+/// Asks the ledger for this very attempt. Several copies may ask at the same time, as when the
+/// broker is back after a while: one of them gets it.
+async fn claim(context: &Context, message: &DeliveryMessage) -> Option<Claim> {
+    let timeout = dispatch::attempt_timeout(context, message).await;
     let (tenant, id) = (&message.tenant, &message.delivery_id);
-    let question = || context.store.load_delivery_state(tenant, id);
-    let state = ledger::ask(context, "reading a delivery", question).await?;
-    // Without a row its tenant was erased: there is nothing to send.
-    Some(state.is_some_and(|state| {
-        state.status == DeliveryStatus::Pending && state.next_number <= message.attempt
-    }))
+    // The reconciler's copies are due at once.
+    let is_reconcilers = message.due_at == DateTime::UNIX_EPOCH;
+    let question = || {
+        let now = context.clock.now();
+        let lease_until = now + dispatch::former_worker_ends(timeout);
+        context.store.claim_attempt(
+            tenant,
+            id,
+            message.attempt,
+            is_reconcilers,
+            now,
+            lease_until,
+        )
+    };
+    ledger::ask(context, "claiming an attempt", question).await
 }
 
 async fn attempt(context: &Arc<Context>, open: OpenDelivery) {

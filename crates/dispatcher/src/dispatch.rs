@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use signpost_broker::{DeliveryMessage, Publish, PublishError};
-use signpost_domain::Tier;
+use signpost_domain::{Tier, policy::MAX_TIMEOUT};
 use signpost_runtime::crash_point;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     directory::{EndpointEntry, LoadedProfile, TenantDirectory},
     fanout::lease,
     gate::{Place, Verdict},
+    ledger,
     metrics::Deferral,
     ticket::Ticket,
 };
@@ -120,12 +121,20 @@ pub(crate) async fn defer(
 /// the broker has confirmed it. `false`: the process is stopping; the message stays unacked.
 ///
 /// A publish without an answer may have arrived all the same. So the next one is marked to ask the
-/// ledger first: whichever of the two comes second finds the attempt made.
+/// ledger first, and comes later by the time that an attempt may take: by then the first one, if it
+/// has arrived, has been recorded. While the broker is away nothing is tried, so that most outages
+/// leave no doubt.
 pub(crate) async fn publish_until_confirmed(
     context: &Context,
     mut message: DeliveryMessage,
 ) -> bool {
     loop {
+        while !context.publisher.is_up() {
+            if context.lifecycle.is_stopping() {
+                return false;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
         let tier = tier_for(context, &message);
         let publish = match tier {
             Some(tier) => message.to_tier(tier),
@@ -137,7 +146,34 @@ pub(crate) async fn publish_until_confirmed(
             Err(_) => return false,
         }
         message.check_ledger = true;
+        let doubt = former_worker_ends(attempt_timeout(context, &message).await);
+        message.due_at = message
+            .due_at
+            .max(whole_millis(context.clock.now() + doubt));
         tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// How long an attempt for this message may take.
+pub(crate) async fn attempt_timeout(context: &Context, message: &DeliveryMessage) -> Duration {
+    let question = || context.directory.tenant(&message.tenant);
+    let tenant = ledger::ask(context, "reading subscriptions", question).await;
+    let question = || {
+        context
+            .directory
+            .profile(&message.profile, message.profile_version)
+    };
+    let profile = ledger::ask(context, "reading a profile", question).await;
+    let Some(profile) = profile.flatten() else {
+        return MAX_TIMEOUT;
+    };
+    let tenant = tenant.flatten();
+    match tenant
+        .as_ref()
+        .and_then(|tenant| tenant.endpoint(&message.endpoint_id))
+    {
+        Some(endpoint) => endpoint.overrides.apply(&profile).timeout,
+        None => profile.policy.timeout,
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use signpost_broker::{Broker, topology::DELIVERIES};
 use signpost_runtime::crash_point;
 use signpost_store::{DueDelivery, ReconcilerLock, StoreError};
@@ -33,9 +33,9 @@ const BACKLOG: u32 = 2_000;
 /// Reconciles until the process stops.
 pub(crate) async fn run(context: Arc<Context>, broker: Broker) {
     let token = context.lifecycle.token();
-    let mut lock = None;
+    let (mut lock, mut back_at) = (None, None);
     while !token.is_cancelled() {
-        if let Err(error) = round(&context, &broker, &mut lock).await {
+        if let Err(error) = round(&context, &broker, &mut lock, &mut back_at).await {
             tracing::warn!(error = %signpost_runtime::error_chain(&error), "reconciling failed for now");
         }
         tokio::select! {
@@ -53,7 +53,12 @@ async fn round(
     context: &Arc<Context>,
     broker: &Broker,
     lock: &mut Option<ReconcilerLock>,
+    back_at: &mut Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
+    let now = context.clock.now();
+    if !context.publisher.is_up() {
+        *back_at = Some(now);
+    }
     let still_ours = match lock {
         Some(lock) => lock.is_held().await,
         None => false,
@@ -66,13 +71,26 @@ async fn round(
     if lock.is_none() {
         return Ok(());
     }
-    let now = context.clock.now();
     context.store.discard_of_deleted(now, PER_ROUND).await?;
     // Without an answer from the broker nothing can be published either.
     match broker.depth(DELIVERIES).await {
         Ok(Some(depth)) if depth.ready <= BACKLOG => {}
         Ok(_) | Err(_) => return Ok(()),
     }
+    // After an outage everything is overdue, and most of it is on its way.
+    if back_at.is_none_or(|back_at| now - back_at > OVERDUE) {
+        bring_back(context, now).await?;
+    }
+    let held = context
+        .store
+        .claim_held_of_active_endpoints(now, HELD_PER_ROUND, LEASE)
+        .await?;
+    publish(context, held).await;
+    Ok(())
+}
+
+/// Publishes what is overdue.
+async fn bring_back(context: &Arc<Context>, now: DateTime<Utc>) -> Result<(), StoreError> {
     let overdue = context
         .store
         .claim_overdue(now, OVERDUE, PER_ROUND, LEASE)
@@ -84,11 +102,6 @@ async fn round(
     }
     // Due now: the lease is only for the reconciler's own next look.
     publish(context, overdue).await;
-    let held = context
-        .store
-        .claim_held_of_active_endpoints(now, HELD_PER_ROUND, LEASE)
-        .await?;
-    publish(context, held).await;
     Ok(())
 }
 

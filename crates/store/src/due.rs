@@ -61,6 +61,17 @@ pub struct DeliveryState {
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
 
+/// Whether an attempt may be made for a message that may be one of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours: nobody else gets it until the lease ends.
+    Ours,
+    /// Somebody may be making it, or it is due later: ask again then.
+    NotBefore(DateTime<Utc>),
+    /// It has been made, or is not wanted any more.
+    Over,
+}
+
 /// The columns that [`DueDelivery`] is read from, of `deliveries d` and `events e`.
 macro_rules! due_columns {
     () => {
@@ -92,6 +103,52 @@ impl Store {
                 .await
         })
         .await
+    }
+
+    /// Claims attempt `number` of a delivery until `lease_until`, so that of several messages for
+    /// one attempt only one leads to a request. A time in the ledger that is still to come is
+    /// somebody's lease; the reconciler's copies pass over it (`is_reconcilers`), since it is the
+    /// reconciler's own.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn claim_attempt(
+        &self,
+        tenant: &TenantId,
+        id: &DeliveryId,
+        number: u32,
+        is_reconcilers: bool,
+        now: DateTime<Utc>,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Claim, StoreError> {
+        let sql = "
+            UPDATE deliveries SET next_attempt_at = $6
+            WHERE tenant = $1 AND id = $2 AND status = 'pending'
+                AND attempt_count - late_attempts < $3 AND ($4 OR next_attempt_at <= $5)";
+        let claimed = self
+            .run("claim an attempt", async |db| {
+                sqlx::query(sql)
+                    .bind(tenant.as_str())
+                    .bind(id.as_str())
+                    .bind(i32::try_from(number).unwrap_or(i32::MAX))
+                    .bind(is_reconcilers)
+                    .bind(now)
+                    .bind(lease_until)
+                    .execute(&mut *db)
+                    .await
+            })
+            .await?;
+        if claimed.rows_affected() > 0 {
+            return Ok(Claim::Ours);
+        }
+        let state = self.load_delivery_state(tenant, id).await?;
+        let open = state
+            .filter(|state| state.status == DeliveryStatus::Pending && state.next_number <= number);
+        Ok(match open.and_then(|state| state.next_attempt_at) {
+            Some(at) => Claim::NotBefore(at),
+            // Without a row its tenant was erased: there is nothing to send.
+            None => Claim::Over,
+        })
     }
 
     /// All that is needed to publish a delivery again; `None` if there is no such delivery.

@@ -56,7 +56,7 @@ pub use again::Reset;
 pub use attempts::Attempt;
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use directory::{DirectoryEndpoint, ProfileDirectory, Secrets, TenantDirectory};
-pub use due::{DeliveryState, DueDelivery};
+pub use due::{Claim, DeliveryState, DueDelivery};
 pub use endpoint_health::FailingEndpoint;
 pub use endpoints::{Endpoint, EndpointSettings, EndpointUpdate};
 pub use error::StoreError;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use signpost_domain::{DeliveryStatus, EndpointStatus};
+use signpost_store::Claim;
 use signpost_testkit::wait_until;
 
 use crate::support::{
@@ -316,4 +317,56 @@ async fn an_endpoint_with_a_success_that_nobody_noted_is_not_paused() {
     }
     let paused = store.pause_failing_endpoints(at(0), TimeDelta::hours(12), "failing", at(days(5)));
     assert!(paused.await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn of_several_copies_of_one_attempt_only_one_is_made_at_a_time() {
+    let ledger = Ledger::new().await;
+    let (acme, endpoint, store) = (tenant("acme"), endpoint_id(), &ledger.store);
+    let (_, delivery) = ledger
+        .delivery(&acme, &endpoint, pending(at(10)), at(0))
+        .await;
+    let claim = async |number, is_reconcilers, now| {
+        store
+            .claim_attempt(
+                &acme,
+                &delivery,
+                number,
+                is_reconcilers,
+                at(now),
+                at(now + 8),
+            )
+            .await
+            .unwrap()
+    };
+    assert_eq!(claim(1, false, 9).await, Claim::NotBefore(at(10)));
+    let both = tokio::join!(claim(1, false, 11), claim(1, false, 11));
+    assert!(
+        matches!(
+            both,
+            (Claim::Ours, Claim::NotBefore(_)) | (Claim::NotBefore(_), Claim::Ours)
+        ),
+        "{both:?}"
+    );
+    assert_eq!(claim(1, false, 12).await, Claim::NotBefore(at(19)));
+    // Its holder has died.
+    assert_eq!(claim(1, false, 20).await, Claim::Ours);
+    // What lies in the future may be the reconciler's own mark.
+    assert_eq!(claim(1, true, 21).await, Claim::Ours);
+    let retried = to_be_retried(&acme, &delivery, 1, 2);
+    store.settle(&[retried]).await.unwrap();
+    assert_eq!(claim(1, true, 30).await, Claim::Over);
+    assert_eq!(claim(2, false, 30).await, Claim::Ours);
+    store
+        .settle(&[succeeded(&acme, &delivery, 2, 31)])
+        .await
+        .unwrap();
+    assert_eq!(claim(2, true, 40).await, Claim::Over);
+    assert_eq!(
+        store
+            .claim_attempt(&tenant("other"), &delivery, 3, true, at(50), at(58))
+            .await
+            .unwrap(),
+        Claim::Over
+    );
 }
