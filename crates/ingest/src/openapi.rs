@@ -205,7 +205,9 @@ fn operation(route: &Route) -> Value {
 
 /// Says what the ids and names in the path look like.
 fn add_path_patterns(operation: &mut Value) {
-    let parameters = operation["parameters"].as_array_mut();
+    let parameters = operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let is_of = |name: &str, prefix: &str| {
             let example = parameter["example"].as_str().unwrap_or_default();
