@@ -21,7 +21,7 @@ const SOURCES: &str = concat!(
     "/../crates/ingest/tests/schemathesis"
 );
 /// How many requests it makes up for each operation. More find more, and take longer.
-const EXAMPLES: &str = "10";
+const EXAMPLES: &str = "5";
 /// Each run tries the same requests.
 const SEED: &str = "1";
 
@@ -69,7 +69,7 @@ async fn schemathesis_finds_nothing() {
     let program = installed().await;
     let world = World::start(Plan::default()).await;
     world.tenant("acme").await;
-    let endpoint = world.endpoint("acme", "/hook", json!({})).await;
+    world.endpoint("acme", "/hook", json!({})).await;
     let event = world.event("acme", "license.created", json!({})).await;
     let deliveries = world.until_deliveries("acme", "", &["succeeded"], 1).await;
     let folder = signpost_testkit::scratch_dir("schemathesis").unwrap();
@@ -85,7 +85,6 @@ async fn schemathesis_finds_nothing() {
         .env("SCHEMATHESIS_HOOKS", sources.join("hooks.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("TRY_TENANT", "acme")
-        .env("TRY_ENDPOINT", endpoint["id"].as_str().unwrap())
         .env("TRY_EVENT", event)
         .env("TRY_DELIVERY", deliveries[0]["id"].as_str().unwrap())
         // It remembers what it found, here.
