@@ -84,6 +84,7 @@ async fn schemathesis_finds_nothing() {
         .args(["--max-examples", EXAMPLES, "--seed", SEED])
         .env("SCHEMATHESIS_HOOKS", sources.join("hooks.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("TRY_URL", world.receiver.url_of("/hook"))
         .env("TRY_TENANT", "acme")
         .env("TRY_EVENT", event)
         .env("TRY_DELIVERY", deliveries[0]["id"].as_str().unwrap())

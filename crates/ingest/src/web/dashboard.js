@@ -132,7 +132,7 @@
     byId("story-body").replaceChildren(
       facts({
         "delivery": el("span", { class: "mono" }, delivery.id), "event": el("span", { class: "mono" }, delivery.event_id),
-        "status": pill(delivery.status), "created": when(delivery.created_at),
+        "status": pill(delivery.status), "because": delivery.status_reason, "created": when(delivery.created_at),
         "next attempt": delivery.next_attempt_at ? when(delivery.next_attempt_at) : null,
         "finished": delivery.finished_at ? when(delivery.finished_at) : null,
       }),

@@ -79,17 +79,14 @@ async fn no_list_reads_a_whole_table() {
     let reader = ledger.other(|_config| ());
     let mut pages = 0;
     // Often enough that PostgreSQL may settle on a plan that does not know the parameters.
+    let (whose, first) = (tenant("t0"), PageRequest::first(20));
+    let after = |cursor| PageRequest { limit: 20, cursor };
     for _ in 0..8 {
         for filter in delivery_filters() {
-            let first = PageRequest::first(20);
-            let page = reader.list_deliveries(&tenant("t0"), &filter, &first);
-            let page = page.await.unwrap();
-            let next = PageRequest {
-                limit: 20,
-                cursor: page.next_cursor,
-            };
-            let page = reader.list_deliveries(&tenant("t0"), &filter, &next);
-            page.await.unwrap();
+            let page = reader.list_deliveries(&whose, &filter, &first).await;
+            let next = after(page.unwrap().next_cursor);
+            let page = reader.list_deliveries(&whose, &filter, &next).await;
+            page.unwrap();
             pages += 2;
         }
         for wanted in [None, Some(event_type("a.type3"))] {
@@ -97,13 +94,10 @@ async fn no_list_reads_a_whole_table() {
                 event_type: wanted,
                 ..EventFilter::default()
             };
-            let page = reader.list_events(&tenant("t0"), &filter, &PageRequest::first(20));
-            let next = PageRequest {
-                limit: 20,
-                cursor: page.await.unwrap().next_cursor,
-            };
-            let page = reader.list_events(&tenant("t0"), &filter, &next);
-            page.await.unwrap();
+            let page = reader.list_events(&whose, &filter, &first).await;
+            let next = after(page.unwrap().next_cursor);
+            let page = reader.list_events(&whose, &filter, &next).await;
+            page.unwrap();
             pages += 2;
         }
     }
