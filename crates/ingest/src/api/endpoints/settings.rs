@@ -223,7 +223,7 @@ mod tests {
 
     fn read(json: &str) -> Result<Settings, ApiError> {
         let egress = Egress::new(&EgressConfig::default()).unwrap();
-        let mut fields = Fields::parse(json.as_bytes()).unwrap();
+        let mut fields = Fields::parse(json.as_bytes())?;
         let settings = Settings::read(&mut fields, &egress);
         settings.require(&mut fields);
         if let Some(headers) = &settings.headers {
