@@ -1,12 +1,18 @@
 //! The catalogues in `deploy/catalogs`: every schema is right, and describes its own examples down
-//! to each field.
+//! to each field; each can be imported, and the examples sent.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests panic, too")]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use signpost_domain::EventType;
+
+use crate::world::{Plan, World};
 
 const FILES: [&str; 5] = [
     "core-api.json",
@@ -16,12 +22,16 @@ const FILES: [&str; 5] = [
     "privato.json",
 ];
 
+fn path_of(file: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/catalogs");
+    folder.join(file)
+}
+
 /// Every event type of every catalogue, with the file's name for messages.
 fn event_types() -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/catalogs");
     let mut found = Vec::new();
     for file in FILES {
-        let text = fs::read_to_string(folder.join(file)).unwrap();
+        let text = fs::read_to_string(path_of(file)).unwrap();
         let catalogue: Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let fields: Vec<&String> = catalogue.as_object().unwrap().keys().collect();
@@ -115,5 +125,51 @@ fn every_schema_takes_its_examples_and_refuses_broken_ones() {
         for broken in [json!({}), json!(null), json!("text"), json!([examples[0]])] {
             assert!(!validator.is_valid(&broken), "{place} takes {broken}");
         }
+    }
+}
+
+#[tokio::test]
+async fn each_catalogue_is_imported_and_its_examples_are_sent() {
+    let world = World::start(Plan::default()).await;
+    for file in FILES {
+        let tenant = file.strip_suffix(".json").unwrap();
+        world.tenant(tenant).await;
+        world
+            .endpoint(tenant, &format!("/{tenant}"), json!({}))
+            .await;
+        let path = path_of(file);
+        world
+            .signpost(tenant, &["event-types", "import", path.to_str().unwrap()])
+            .await
+            .unwrap();
+        let catalogue = format!("/v1/tenants/{tenant}/event-types");
+        let stored = world.api.get(&format!("{catalogue}?limit=250")).await;
+        let stored = stored.expect(&[200]).json();
+        let mut sent = 0;
+        for event_type in stored["items"].as_array().unwrap() {
+            let name = event_type["type"].as_str().unwrap();
+            let send = ["events", "send", name, "--example"];
+            if event_type["schema"].is_null() {
+                let said = world.signpost(tenant, &send).await.unwrap_err();
+                assert!(said.contains("no schema"), "{said}");
+                continue;
+            }
+            // From `warn` to `reject`, so that an example that does not fit is refused.
+            let strict = json!({"schema": event_type["schema"], "validation": "reject"});
+            world
+                .api
+                .prepare(http::Method::PUT, &format!("{catalogue}/{name}"), &strict)
+                .await
+                .expect(&[200]);
+            world.signpost(tenant, &send).await.unwrap();
+            sent += 1;
+            let broken = ["events", "send", name, "--data", "[]"];
+            let said = world.signpost(tenant, &broken).await.unwrap_err();
+            assert!(said.contains("422"), "{said}");
+        }
+        assert!(sent > 0, "{file}");
+        world
+            .until_deliveries(tenant, "", &["succeeded"], sent)
+            .await;
     }
 }

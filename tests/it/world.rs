@@ -151,6 +151,26 @@ impl World {
         database.psql(query).await.unwrap().trim().to_owned()
     }
 
+    /// Runs the command line as admin: its standard output, or what it said when it failed.
+    pub(crate) async fn signpost(&self, tenant: &str, words: &[&str]) -> Result<String, String> {
+        let mut command = tokio::process::Command::new(process::built("signpost"));
+        command
+            .env_clear()
+            .env("SIGNPOST_SERVER", self.api.url())
+            .env("SIGNPOST_KEY", ADMIN_KEY)
+            .env("SIGNPOST_TENANT", tenant)
+            .args(words)
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true);
+        let output = command.output().await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stderr))
+        }
+    }
+
     /// Waits until all deliveries of the tenant that the query selects have one of the statuses,
     /// and are `count`; gives them, newest first.
     pub(crate) async fn until_deliveries(

@@ -135,4 +135,15 @@ mod tests {
         let long = "a".repeat(8 * 1024);
         assert!(check_headers([("X-A", long.as_str())], &[]).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_header_that_is_taken_can_be_written_as_one_line(name in ".{0,20}", value in ".{0,40}") {
+            if check_headers([(name.as_str(), value.as_str())], &[]).is_ok() {
+                let line = format!("{name}: {value}");
+                proptest::prop_assert!(line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b)));
+                proptest::prop_assert!(!name.contains([':', ' ']));
+            }
+        }
+    }
 }

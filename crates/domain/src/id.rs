@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not the identifier it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a {kind}: it must be {rule}")]
+#[error("{text:?} is not {} {kind}: it must be {rule}", article(.kind))]
 pub struct IdError {
     kind: &'static str,
     text: String,
@@ -19,6 +19,14 @@ impl IdError {
     pub(crate) fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
         let text = text.chars().take(200).collect();
         Self { kind, text, rule }
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
     }
 }
 

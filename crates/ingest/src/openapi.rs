@@ -47,11 +47,18 @@ const TAGS: [(&str, &str); 9] = [
 type Parameters = &'static [(&'static str, &'static str)];
 
 /// What one operation answers and another one takes: from, name, to, parameters.
-const LINKS: [(&str, &str, &str, Parameters); 11] = [
+const LINKS: [(&str, &str, &str, Parameters); 13] = [
     ("tenants_put", "keys", "keys_create", IN_TENANT),
     ("tenants_put", "endpoints", "endpoints_create", IN_TENANT),
     ("tenants_put", "event", "events_create", IN_TENANT),
-    ("keys_create", "revoke", "keys_delete", BY_ID),
+    ("keys_create", "revoke", "keys_revoke", ONLY_ID),
+    ("keys_create", "delete", "keys_delete", BY_ID),
+    (
+        "endpoints_test",
+        "delivery",
+        "deliveries_get",
+        BY_DELIVERY_ID,
+    ),
     ("endpoints_create", "get", "endpoints_get", BY_ID),
     ("endpoints_create", "update", "endpoints_update", BY_ID),
     ("endpoints_create", "delete", "endpoints_delete", BY_ID),
@@ -61,9 +68,24 @@ const LINKS: [(&str, &str, &str, Parameters); 11] = [
     ("endpoints_create", "rotate", "secrets_rotate", BY_ID),
 ];
 const IN_TENANT: &[(&str, &str)] = &[("tenant", "$request.path.tenant")];
+/// The kind of key or id that a parameter in the path is, by how its example begins.
+const PATH_PATTERNS: [(&str, &str, &str); 7] = [
+    ("tenant", "", "^[a-z0-9][a-z0-9_-]{0,63}$"),
+    ("type", "", r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"),
+    ("id", "evt_", "^[A-Za-z0-9_-]{1,128}$"),
+    ("id", "ep_", "^ep_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("id", "dlv_", "^dlv_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("id", "key_", "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("id", "rej_", "^rej_[0-9a-z]{26,32}$"),
+];
 const BY_ID: &[(&str, &str)] = &[
     ("tenant", "$request.path.tenant"),
     ("id", "$response.body#/id"),
+];
+const ONLY_ID: &[(&str, &str)] = &[("id", "$response.body#/id")];
+const BY_DELIVERY_ID: &[(&str, &str)] = &[
+    ("tenant", "$request.path.tenant"),
+    ("id", "$response.body#/delivery_id"),
 ];
 
 /// The document.
@@ -141,6 +163,7 @@ fn operation(route: &Route) -> Value {
             }));
         }
     }
+    add_path_patterns(&mut operation);
     for (from, name, to, parameters) in LINKS {
         if operation["operationId"] == from {
             add_link(&mut operation, name, to, parameters);
@@ -178,6 +201,28 @@ fn operation(route: &Route) -> Value {
         }
     }
     operation
+}
+
+/// Says what the ids and names in the path look like.
+fn add_path_patterns(operation: &mut Value) {
+    let parameters = operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let is_of = |name: &str, prefix: &str| {
+            let example = parameter["example"].as_str().unwrap_or_default();
+            parameter["in"] == "path" && parameter["name"] == name && example.starts_with(prefix)
+        };
+        let found = PATH_PATTERNS
+            .iter()
+            .find(|(name, prefix, _)| is_of(name, prefix));
+        if let Some((name, _, pattern)) = found {
+            parameter["schema"]["pattern"] = (*pattern).into();
+            if *name == "type" {
+                parameter["schema"]["maxLength"] = 128.into();
+            }
+        }
+    }
 }
 
 /// Adds a link to the answer of success (OpenAPI 3.1, section 4.8.20).

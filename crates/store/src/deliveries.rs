@@ -12,7 +12,7 @@ use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 use crate::{
     Page, PageRequest, Store, StoreError,
-    page::{SEARCH_EFFORT, highest_id_until, id_cursor, lowest_id_since},
+    page::{SCATTERED_SEARCH_EFFORT, SEARCH_EFFORT, highest_id_until, id_cursor, lowest_id_since},
     row::{count, parsed, status_code, word},
 };
 
@@ -83,6 +83,15 @@ impl DeliveryFilter {
         };
         status_is_indexed && self.event_type.is_none()
     }
+
+    /// How many rows a page looks at where its walk gives more than what is wanted.
+    fn search_effort(&self) -> i64 {
+        if self.endpoint_id.is_some() {
+            SCATTERED_SEARCH_EFFORT
+        } else {
+            SEARCH_EFFORT
+        }
+    }
 }
 
 /// The columns that [`Delivery`] is read from.
@@ -135,7 +144,7 @@ impl Store {
                 let mut end = QueryBuilder::new("SELECT id");
                 push_walk(&mut end, tenant, filter, before.as_deref());
                 end.push(" ORDER BY id DESC OFFSET ")
-                    .push_bind(SEARCH_EFFORT - 1)
+                    .push_bind(filter.search_effort() - 1)
                     .push(" LIMIT 1");
                 let end: Option<String> = end.build_query_scalar().fetch_optional(&mut *db).await?;
                 if let Some(id) = end {
@@ -207,7 +216,11 @@ fn push_rest(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
     if let Some(status) = filter.status
         && !filter.is_indexed()
     {
-        query.push(" AND status = ").push_bind(status.as_str());
+        // Not as a plain comparison: the planner would take the reconciler's index, which holds
+        // what is due of all tenants, and read all of it.
+        query
+            .push(" AND coalesce(status, '') = ")
+            .push_bind(status.as_str());
     }
     // The ids in the walk only say roughly when.
     if let Some(since) = filter.since {

@@ -2,13 +2,15 @@
 //! meanwhile neither repeat nor skip others.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use signpost_domain::DeliveryId;
 
 use crate::StoreError;
 
 /// Most rows that a page looks at where a filter has no index of its own.
 pub(crate) const SEARCH_EFFORT: i64 = 10_000;
+/// The same where those rows do not lie side by side, so that each may be a read of its own.
+pub(crate) const SCATTERED_SEARCH_EFFORT: i64 = 2_000;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone)]
@@ -52,7 +54,8 @@ impl PageRequest {
                 let at = micros
                     .parse()
                     .ok()
-                    .and_then(DateTime::from_timestamp_micros);
+                    .and_then(DateTime::from_timestamp_micros)
+                    .filter(|at| at.year() > 0 && at.year() < 10_000);
                 at.map(|at| Some((at, id.clone())))
                     .ok_or(StoreError::BadCursor)
             }
@@ -133,6 +136,8 @@ fn id_bound(at: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(cursor: &str) -> PageRequest {
@@ -171,11 +176,41 @@ mod tests {
         ] {
             assert!(request(bad).after_id().is_err(), "{bad}");
         }
-        assert!(
-            request(&URL_SAFE_NO_PAD.encode("99999999999999999999|x"))
-                .after_time()
-                .is_err()
-        );
+        // Too large for a number, for a time here, and for a time in PostgreSQL.
+        for micros in [
+            "99999999999999999999",
+            "9000000000000000000",
+            "-300000000000000000",
+        ] {
+            let cursor = URL_SAFE_NO_PAD.encode(format!("{micros}|x"));
+            assert!(request(&cursor).after_time().is_err(), "{micros}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_a_cursor_panic(text in ".*", micros: i64, rest in ".{0,20}") {
+            for cursor in [
+                text.clone(),
+                URL_SAFE_NO_PAD.encode(&text),
+                URL_SAFE_NO_PAD.encode(format!("{micros}|{rest}")),
+            ] {
+                // What PostgreSQL can hold: no NUL, and times of four-digit years.
+                if let Ok(Some(id)) = request(&cursor).after_id() {
+                    prop_assert!(!id.contains('\0'));
+                }
+                if let Ok(Some((at, id))) = request(&cursor).after_time() {
+                    prop_assert!((1..10_000).contains(&at.year()) && !id.contains('\0'));
+                }
+            }
+        }
+
+        #[test]
+        fn a_cursor_comes_back_as_it_went(seconds in 0_i64..253_402_300_799, micros in 0_u32..1_000_000, id in "[A-Za-z0-9_-]{1,128}") {
+            let at = DateTime::from_timestamp(seconds, micros * 1_000).unwrap();
+            prop_assert_eq!(request(&time_cursor(at, &id)).after_time().unwrap(), Some((at, id.clone())));
+            prop_assert_eq!(request(&id_cursor(&id)).after_id().unwrap(), Some(id));
+        }
     }
 
     #[test]

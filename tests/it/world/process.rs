@@ -141,12 +141,8 @@ impl Process {
     }
 }
 
-fn spawn(
-    name: &str,
-    admin_port: u16,
-    variables: &[(&'static str, String)],
-    log: &PathBuf,
-) -> Child {
+/// A program of ours that was built beside the tests.
+pub(super) fn built(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests
         .parent()
@@ -158,6 +154,16 @@ fn spawn(
         "{} is not built: run `cargo build --workspace` first",
         program.display()
     );
+    program
+}
+
+fn spawn(
+    name: &str,
+    admin_port: u16,
+    variables: &[(&'static str, String)],
+    log: &PathBuf,
+) -> Child {
+    let program = built(name);
     let log = File::options().create(true).append(true).open(log).unwrap();
     // Not left behind when the tests are killed.
     Command::new("setpriv")

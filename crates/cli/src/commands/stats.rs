@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::{App, Window, details, text};
+use super::{App, Window, details};
 use crate::client::Call;
 use crate::error::Result;
 use crate::output::{Cell, Column, Table};
@@ -54,7 +54,12 @@ fn show_part(app: &mut App<'_>, name: &str, part: &Value) -> Result<()> {
                     .collect::<Vec<_>>(),
             );
             for row in rows {
-                let cells = first.keys().map(|key| text(row, &format!("/{key}")).into());
+                let cell = |key| {
+                    row.get(key)
+                        .map_or_else(|| "-".to_owned(), show_figure)
+                        .into()
+                };
+                let cells = first.keys().map(cell);
                 table.row(cells.collect::<Vec<Cell>>());
             }
             app.out.line(name)?;
@@ -76,7 +81,46 @@ fn show_part(app: &mut App<'_>, name: &str, part: &Value) -> Result<()> {
 fn show_figure(value: &Value) -> String {
     match value {
         Value::String(text) => crate::output::time(text),
+        Value::Null => "-".to_owned(),
+        Value::Number(number) if number.is_f64() => three_digits(number.as_f64().unwrap_or(0.0)),
         other => other.to_string(),
+    }
+}
+
+/// A rate with three digits that count: 0.0000231, 1.5, 1240.
+fn three_digits(rate: f64) -> String {
+    let after_point = (1..=12)
+        .rev()
+        .find(|digits| rate.abs() * 10_f64.powi(*digits) < 1000.0);
+    let digits = after_point.and_then(|digits| usize::try_from(digits).ok());
+    let text = format!("{rate:.*}", digits.unwrap_or(0));
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        let shown = [
+            0.0,
+            1.0,
+            0.000_023_148_148,
+            1.0 / 3.0,
+            12.345,
+            999.6,
+            1240.4,
+        ]
+        .map(three_digits);
+        assert_eq!(
+            shown,
+            ["0", "1", "0.0000231", "0.333", "12.3", "1000", "1240"]
+        );
     }
 }
 

@@ -67,9 +67,9 @@
     state.names = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint.name]));
     const rows = endpoints.map((endpoint) => el("tr", {},
       el("td", {}, endpoint.name, el("div", { class: "soft mono" }, endpoint.id)),
-      el("td", { class: "mono" }, endpoint.url),
-      el("td", { class: "mono" }, endpoint.events.join(" ")),
-      el("td", {}, endpoint.profile),
+      el("td", { class: "mono wide" }, endpoint.url),
+      el("td", { class: "mono wide" }, endpoint.events.join(" ")),
+      el("td", { class: "word" }, endpoint.profile),
       el("td", {}, pill(endpoint.status), endpoint.status_reason ? el("div", { class: "soft" }, endpoint.status_reason) : null),
       el("td", { class: "actions" },
         button("Test", () => testSend(endpoint)), " ",
@@ -97,12 +97,12 @@
     const show = () => story(delivery.id).catch((error) => toast(error.message));
     return el("tr", { class: "link", tabindex: "0", onclick: show, onkeydown: (event) => { if (event.key === "Enter") show(); } },
       el("td", {}, when(delivery.created_at)),
-      el("td", { class: "mono" }, delivery.event_type, el("div", { class: "soft" }, delivery.event_id)),
-      el("td", {}, state.names.get(delivery.endpoint_id) ?? delivery.endpoint_id),
+      el("td", { class: "mono wide" }, delivery.event_type, el("div", { class: "soft" }, delivery.event_id)),
+      el("td", { class: "wide" }, state.names.get(delivery.endpoint_id) ?? delivery.endpoint_id),
       el("td", {}, pill(delivery.status)),
-      el("td", { class: "number" }, String(delivery.attempt_count)),
-      el("td", { class: "number" }, delivery.last_status_code === null ? "–" : String(delivery.last_status_code)),
-      el("td", {}, delivery.next_attempt_at ? when(delivery.next_attempt_at) : ""));
+      el("td", { class: "number", "data-name": "Attempts" }, String(delivery.attempt_count)),
+      el("td", { class: "number", "data-name": "Answer" }, delivery.last_status_code === null ? "–" : String(delivery.last_status_code)),
+      el("td", { "data-name": "Next" }, delivery.next_attempt_at ? when(delivery.next_attempt_at) : ""));
   };
   const deliveriesPath = (cursor) => {
     const query = new URLSearchParams({ limit: "25" });
@@ -132,7 +132,7 @@
     byId("story-body").replaceChildren(
       facts({
         "delivery": el("span", { class: "mono" }, delivery.id), "event": el("span", { class: "mono" }, delivery.event_id),
-        "status": pill(delivery.status), "created": when(delivery.created_at),
+        "status": pill(delivery.status), "because": delivery.status_reason, "created": when(delivery.created_at),
         "next attempt": delivery.next_attempt_at ? when(delivery.next_attempt_at) : null,
         "finished": delivery.finished_at ? when(delivery.finished_at) : null,
       }),

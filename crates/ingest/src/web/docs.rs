@@ -40,7 +40,7 @@ pub(super) fn render(document: &Value, style: &str) -> String {
         page.raw("<b>").text(name).raw("</b><ul>");
         for operation in operations {
             page.raw("<li><a href=\"#").text(operation.id()).raw("\">");
-            page.text(text(&operation.about["summary"]))
+            page.inline(text(&operation.about["summary"]))
                 .raw("</a></li>");
         }
         page.raw("</ul>");
@@ -70,7 +70,7 @@ impl Operation<'_> {
         page.raw("\"><span class=\"access soft\">")
             .text(text(&operation["x-access"]));
         page.raw("</span><h3>")
-            .text(text(&operation["summary"]))
+            .inline(text(&operation["summary"]))
             .raw("</h3><p><span class=\"method ");
         page.raw(self.method)
             .raw("\">")
@@ -101,7 +101,7 @@ impl Operation<'_> {
         for (status, response) in object(&operation["responses"]) {
             if status.starts_with('2') {
                 page.raw("<h4>").text(status).raw(" ");
-                page.text(text(&response["description"])).raw("</h4>");
+                page.inline(text(&response["description"])).raw("</h4>");
                 for media in object(&response["content"]).values() {
                     page.example(media, document);
                 }
@@ -219,7 +219,8 @@ pub fn example_of(schema: &Value, document: &Value, depth: usize) -> Value {
         "array" if depth < 6 => {
             Value::Array(vec![example_of(&schema["items"], document, depth + 1)])
         }
-        "string" => Value::String("text".to_owned()),
+        "string" if schema["format"] == "date-time" => "2026-01-31T12:00:00Z".into(),
+        "string" => "text".into(),
         "integer" | "number" => 1.into(),
         "boolean" => true.into(),
         _ => Value::Null,

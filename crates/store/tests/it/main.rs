@@ -13,6 +13,7 @@ mod fanout;
 mod idempotency;
 mod isolation;
 mod listener;
+mod plans;
 mod reading;
 mod reconcile;
 mod retention;

@@ -36,10 +36,14 @@ impl Vhost {
 impl Drop for Vhost {
     fn drop(&mut self) {
         let control = self.control.clone();
-        // The broker does the work after erl_call has returned; one that is down needs none.
+        // The broker does the work after erl_call has returned; one that is down needs none. Queues
+        // get some time first: one that is deleted while its dead-letter worker starts makes
+        // RabbitMQ 3.10 restart that worker until its supervisor gives up, and then no quorum queue
+        // of the whole node can be declared any more.
+        let vhost = format!("<<\"{}\">>", self.name);
         let delete = format!(
-            "spawn(fun() -> rabbit_vhost:delete(<<\"{}\">>, <<\"signpost\">>) end).",
-            self.name
+            "spawn(fun() -> case rabbit_amqqueue:list({vhost}) of [] -> ok; \
+             _ -> timer:sleep(20000) end, rabbit_vhost:delete({vhost}, <<\"signpost\">>) end)."
         );
         std::thread::spawn(move || drop(control.eval_blocking(&delete)));
     }

@@ -40,7 +40,8 @@ pub struct Settings {
     /// The wire profile [default: standard-webhooks]
     #[arg(long)]
     profile: Option<String>,
-    /// The signing secret; without one, a strong one is made
+    /// The signing secret; without one, a strong one is made (none with `--set secret=null`, where the
+    /// profile allows it)
     #[arg(long, conflicts_with = "secret_file")]
     secret: Option<String>,
     /// A file that holds the signing secret

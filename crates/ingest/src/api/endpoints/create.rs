@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use signpost_domain::{EndpointId, TenantId};
-use signpost_wire::{DEFAULT_PROFILE, Scope};
+use signpost_wire::{DEFAULT_PROFILE, Scope, Signature};
 
 use super::{
     model::{EndpointBody, EndpointSettings, NewEndpoint},
@@ -99,11 +99,13 @@ async fn choose_secret(
     profile: &LoadedProfile,
 ) -> ApiResult<Option<SecretString>> {
     let has_secret = fields.has("secret");
+    let wants_none = fields.names("secret") && !has_secret;
     let given = read_secret(fields, Some(&profile.wire));
+    let is_required = profile.wire.signature().is_some_and(Signature::is_required);
     match scope_of(&profile.wire) {
         Some(Scope::Endpoint) => {
             // A secret that is wrong is noted; none is made in its place.
-            let wants_one = !has_secret;
+            let wants_one = !has_secret && (is_required || !wants_none);
             Ok(given.or_else(|| wants_one.then(|| generate(Some(&profile.wire)))))
         }
         Some(Scope::Tenant) => {

@@ -174,7 +174,8 @@ pub struct EndpointSettings {
     #[schema(value_type = Option<Object>, example = json!({"crm_id": "4711"}))]
     metadata: Option<Value>,
     /// What requests are signed with; by default a strong one is made. Not for profiles that sign
-    /// with the tenant's own secret.
+    /// with the tenant's own secret. `null` sends without a signature, where the profile does not
+    /// require one.
     #[schema(
         min_length = 1,
         max_length = 512,
@@ -270,6 +271,7 @@ pub struct TestResult {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body that `Fields` reads")]
+#[schema(example = json!({"type": "license.created", "data": {"status": "published"}}))]
 pub struct PreviewEvent {
     /// Its type.
     #[serde(rename = "type")]
@@ -311,6 +313,7 @@ pub struct PreviewItem {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body that `Fields` reads")]
+#[schema(example = json!({"since": "2026-01-31T00:00:00Z", "until": "2026-02-01T00:00:00Z"}))]
 pub struct RecoverRange {
     /// Deliveries created at or after this time.
     since: DateTime<Utc>,

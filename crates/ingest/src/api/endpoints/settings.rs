@@ -215,6 +215,7 @@ fn read_metadata(fields: &mut Fields) -> Option<Map<String, Value>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use signpost_egress::EgressConfig;
 
     use super::*;
@@ -222,7 +223,7 @@ mod tests {
 
     fn read(json: &str) -> Result<Settings, ApiError> {
         let egress = Egress::new(&EgressConfig::default()).unwrap();
-        let mut fields = Fields::parse(json.as_bytes()).unwrap();
+        let mut fields = Fields::parse(json.as_bytes())?;
         let settings = Settings::read(&mut fields, &egress);
         settings.require(&mut fields);
         if let Some(headers) = &settings.headers {
@@ -275,5 +276,75 @@ mod tests {
                 "/color"
             ]
         );
+    }
+
+    /// JSON of any shape that is not too large, with words that mean something in it.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let word = proptest::sample::select(vec![
+            "*",
+            "a.*",
+            "10s",
+            "$and",
+            "$regex",
+            "delays",
+            "exponential",
+            "base",
+            "factor",
+            "jitter",
+            "https://example.com/",
+            "http://[::1]:80",
+            "X-A",
+            "active",
+        ]);
+        let text = prop_oneof![word.prop_map(str::to_owned), ".{0,12}"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.clone().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((text.clone(), inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    const FIELDS: [&str; 12] = [
+        "name",
+        "url",
+        "events",
+        "filter",
+        "profile",
+        "status",
+        "headers",
+        "retry",
+        "timeout",
+        "rate_limit",
+        "metadata",
+        "other",
+    ];
+
+    proptest! {
+        #[test]
+        fn whatever_the_fields_hold_it_is_taken_or_each_problem_named(
+            values in proptest::collection::vec((proptest::sample::select(FIELDS.to_vec()), any_json()), 0..6),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let _in_runtime = runtime.as_ref().unwrap().enter();
+            let body: Map<String, Value> =
+                values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            if let Err(error) = read(&Value::Object(body).to_string()) {
+                let errors = error.body().errors;
+                prop_assert!(!errors.is_empty());
+                for error in errors {
+                    let is_one = |field: &&str| error.pointer.starts_with(&format!("/{field}"));
+                    prop_assert!(FIELDS.iter().any(|field| is_one(&field)), "{}", error.pointer);
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,10 @@ use serde_json::Value;
 use signpost_domain::{DeliveryPolicy, Problem};
 use signpost_wire::{Profile, find_builtin};
 
-use super::{load::to_problem, model::ProfileBody};
+use super::{
+    load::to_problem,
+    model::{ProfileBody, ProfileDocument},
+};
 use crate::{
     app::App,
     error::{ApiError, ApiResult, ErrorCode},
@@ -17,18 +20,13 @@ use crate::{
 
 /// Stores a profile, or a new version of it
 ///
-/// Deliveries that were made with an earlier version keep it; new ones take the new one. What a
-/// profile may hold stands in `docs/profiles.md`; `GET /v1/profiles/standard-webhooks` shows one.
+/// Deliveries that were made with an earlier version keep it; new ones take the new one.
+/// `GET /v1/profiles/standard-webhooks` shows one to start from.
 #[utoipa::path(
     put, path = "/v1/profiles/{name}", tag = "Profiles",
     params(("name" = String, Path, description = "The profile's name", example = "our-own",
         pattern = "^[a-z0-9][a-z0-9-]{0,63}$")),
-    request_body(content = Object, description = "The profile", example = json!({
-        "body": {"event": "{type}", "payload": "{data}"}, "timestamp": "unix",
-        "signature": {"header": "X-Signature", "algorithm": "hmac-sha256", "content": "{body}",
-            "encoding": "hex", "value": "{signature}", "key": "utf8"},
-        "success": ["200-299"], "retry": {"delays": ["10s", "100s"]}, "timeout": "10s"
-    })),
+    request_body = ProfileDocument,
     responses((status = 200, description = "The profile as it is stored", body = ProfileBody))
 )]
 pub async fn handler(
