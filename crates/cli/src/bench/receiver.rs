@@ -257,7 +257,15 @@ impl BenchReceiver {
     pub fn url(&self, endpoint: usize) -> String {
         format!("http://{}/e/{endpoint}", self.address)
     }
+
+    /// The URL of an endpoint that takes requests and never answers.
+    pub fn hanging_url(&self, endpoint: usize) -> String {
+        format!("http://{}{HANGING}{endpoint}", self.address)
+    }
 }
+
+/// Below this path nothing is ever answered.
+const HANGING: &str = "/hang/";
 
 async fn accept(listener: std::net::TcpListener, arrivals: Arc<Arrivals>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
@@ -289,6 +297,10 @@ async fn answer(
     let (head, mut body) = request.into_parts();
     while let Some(frame) = body.frame().await {
         frame?;
+    }
+    if head.uri.path().starts_with(HANGING) {
+        // Until the sender hangs up, which ends the connection and with it this.
+        std::future::pending::<()>().await;
     }
     let id = head
         .headers

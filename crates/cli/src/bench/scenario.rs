@@ -5,6 +5,7 @@ mod batch_ingest;
 mod closed;
 mod directory;
 mod latency;
+mod neighbours;
 mod retries;
 mod start;
 
@@ -27,6 +28,8 @@ pub enum Scenario {
     Fanout10,
     /// 200 events a second, open loop: from request to receiver
     Latency200,
+    /// A fifth of 200 endpoints hanging at 300 events a second: what the others notice
+    Neighbours,
     /// Batches of 100 events
     BatchIngest,
     /// Deliveries that fail once, on a tier of 1 s
@@ -39,11 +42,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them, in the order in which they run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Start,
         Self::Single,
         Self::Fanout10,
         Self::Latency200,
+        Self::Neighbours,
         Self::BatchIngest,
         Self::Retries,
         Self::Directory,
@@ -65,6 +69,7 @@ impl Scenario {
             Self::Single => closed::run(stage, &closed::SINGLE, floor).await,
             Self::Fanout10 => closed::run(stage, &closed::FANOUT10, floor).await,
             Self::Latency200 => latency::run(stage, floor).await,
+            Self::Neighbours => neighbours::run(stage).await,
             Self::BatchIngest => batch_ingest::run(stage, floor).await,
             Self::Retries => retries::run(stage).await,
             Self::Directory => directory::run(stage, floor).await,
