@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{NextStep, Outcome, decide};
 use signpost_egress::Answer;
+use signpost_runtime::crash_point;
 
 use crate::{
     context::Context,
@@ -92,6 +93,7 @@ pub async fn make(
             .event_to_first_attempt
             .observe(waited.as_secs_f64());
     }
+    crash_point("before-post");
     let (request_headers, sent) = match request::build(
         &open.message,
         tenant,

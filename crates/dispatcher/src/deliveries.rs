@@ -97,6 +97,7 @@ async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivere
         match claim(context, &open.message).await {
             Some(Claim::Ours) => {}
             Some(Claim::Over) => return open.ticket.done(),
+            Some(Claim::Poison) => return reject::poison(context, open).await,
             Some(Claim::NotBefore(at)) => {
                 open.message.due_at = dispatch::whole_millis(at);
                 if dispatch::publish_until_confirmed(context, open.message).await {

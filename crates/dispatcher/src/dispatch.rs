@@ -114,7 +114,8 @@ pub(crate) async fn defer(
     context.metrics.count_deferred(why);
     let due_at = whole_millis(context.clock.now() + wait);
     open.message.due_at = due_at;
-    context.recorder.defer(open, due_at).await;
+    let perhaps_begun = matches!(why, Deferral::Redelivered);
+    context.recorder.defer(open, due_at, perhaps_begun).await;
 }
 
 /// Publishes a delivery to the tier that fits its due time, or to the queue when it is due, until

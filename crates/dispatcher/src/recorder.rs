@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{DeliveryStatus, EndpointStatus, NextStep, OperatorEvent, Trigger};
 use signpost_runtime::crash_point;
-use signpost_store::Settled as Written;
+use signpost_store::{PutOff, Settled as Written};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,8 @@ pub(crate) enum Entry {
     Deferral {
         open: Box<OpenDelivery>,
         due_at: DateTime<Utc>,
+        /// Whether its attempt may have been begun elsewhere.
+        perhaps_begun: bool,
     },
     /// A delivery that ends or waits without an attempt.
     Parked {
@@ -73,10 +75,16 @@ impl Recorder {
     }
 
     /// Puts a delivery off until `due_at`.
-    pub(crate) async fn defer(&self, open: OpenDelivery, due_at: DateTime<Utc>) {
+    pub(crate) async fn defer(
+        &self,
+        open: OpenDelivery,
+        due_at: DateTime<Utc>,
+        perhaps_begun: bool,
+    ) {
         self.send(Entry::Deferral {
             open: Box::new(open),
             due_at,
+            perhaps_begun,
         })
         .await;
     }
@@ -132,7 +140,11 @@ async fn write(context: &Arc<Context>, batch: Vec<Entry>) {
     for entry in batch {
         match entry {
             Entry::Attempt(settled) => attempts.push(*settled),
-            Entry::Deferral { open, due_at } => deferrals.push((*open, due_at)),
+            Entry::Deferral {
+                open,
+                due_at,
+                perhaps_begun,
+            } => deferrals.push((*open, due_at, perhaps_begun)),
             Entry::Parked { open, parking } => parked.entry(parking).or_default().push(*open),
         }
     }
@@ -304,15 +316,17 @@ async fn disable(context: &Context, message: &DeliveryMessage, reason: &str) -> 
     .await
 }
 
-async fn write_deferrals(context: &Arc<Context>, deferrals: Vec<(OpenDelivery, DateTime<Utc>)>) {
-    let due = |(open, due_at): &(OpenDelivery, DateTime<Utc>)| {
-        (
-            open.message.tenant.clone(),
-            open.message.delivery_id.clone(),
-            *due_at,
-        )
+async fn write_deferrals(
+    context: &Arc<Context>,
+    deferrals: Vec<(OpenDelivery, DateTime<Utc>, bool)>,
+) {
+    let row = |(open, due_at, perhaps_begun): &(OpenDelivery, DateTime<Utc>, bool)| PutOff {
+        tenant: open.message.tenant.clone(),
+        id: open.message.delivery_id.clone(),
+        due_at: *due_at,
+        keeps_claims: *perhaps_begun,
     };
-    let rows: Vec<_> = deferrals.iter().map(due).collect();
+    let rows: Vec<_> = deferrals.iter().map(row).collect();
     if ledger::ask(context, "recording deferrals", || {
         context.store.defer(&rows)
     })
@@ -321,7 +335,7 @@ async fn write_deferrals(context: &Arc<Context>, deferrals: Vec<(OpenDelivery, D
     {
         return;
     }
-    for (open, _) in deferrals {
+    for (open, ..) in deferrals {
         let task_context = Arc::clone(context);
         context.work("publish deferral", async move {
             if dispatch::publish_until_confirmed(&task_context, open.message).await {

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use signpost_broker::{Incoming, RejectedMessage, Rejection};
+use signpost_broker::{Incoming, RejectReason, RejectedMessage, Rejection, topology::DELIVERIES};
+use signpost_domain::{DeliveryStatus, OperatorEvent};
 
-use crate::{context::Context, dispatch};
+use crate::{announce::announce, attempt::OpenDelivery, context::Context, dispatch, ledger};
 
 /// Publishes the message to `signpost.rejected` and acks it when that is confirmed.
 pub(crate) fn in_background(
@@ -25,4 +26,54 @@ pub(crate) fn in_background(
             message.ack.ack();
         }
     });
+}
+
+/// Parks a delivery whose attempt was begun several times, each time by a worker that died. Its
+/// message goes to `signpost.rejected`, so that a person can see what it was; the delivery has
+/// failed.
+pub(crate) async fn poison(context: &Arc<Context>, open: OpenDelivery) {
+    let reason = "its attempt was begun three times, and each time the worker died";
+    let message = &open.message;
+    let rejection = Rejection::new(RejectReason::CrashedWorker, reason);
+    context.metrics.count_rejected(rejection.reason);
+    tracing::error!(
+        tenant.id = %message.tenant,
+        delivery.id = %message.delivery_id,
+        "a delivery seems to kill its workers: it is parked in signpost.rejected"
+    );
+    let now = context.clock.now();
+    let publish = RejectedMessage::wrap_published(
+        message.to_deliveries(),
+        &rejection,
+        DELIVERIES,
+        now,
+        rand::random(),
+    );
+    if !dispatch::publish_confirmed(context, publish).await {
+        return;
+    }
+    let question = || {
+        context
+            .store
+            .fail(&message.tenant, &message.delivery_id, reason, now)
+    };
+    let Some(is_news) = ledger::ask(context, "ending a delivery", question).await else {
+        return;
+    };
+    if is_news {
+        context.metrics.count_finished(DeliveryStatus::Failed, 1);
+        let event = OperatorEvent::DeliveryFailed {
+            delivery_id: message.delivery_id.clone(),
+            event_id: message.event_id.clone(),
+            event_type: message.event_type.clone(),
+            endpoint_id: message.endpoint_id.clone(),
+            attempt_count: message.attempt.saturating_sub(1),
+            last_status_code: None,
+            reason: reason.to_owned(),
+        };
+        if !OperatorEvent::is_type(&message.event_type) {
+            announce(context, &message.tenant, &event).await;
+        }
+    }
+    open.ticket.done();
 }

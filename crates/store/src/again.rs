@@ -49,6 +49,7 @@ impl Store {
             WHERE d.tenant = $1 AND d.id = $2 FOR UPDATE OF d";
         let update = "
             UPDATE deliveries SET status = 'pending', status_reason = NULL, retries_used = 0,
+                claims = 0,
                 next_attempt_at = $3, finished_at = NULL, trigger = $4
             WHERE tenant = $1 AND id = $2";
         self.run("start a delivery again", async |db| {

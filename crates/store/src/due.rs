@@ -59,6 +59,8 @@ pub struct DeliveryState {
     pub trigger: Trigger,
     /// When it is due; `None` unless pending.
     pub next_attempt_at: Option<DateTime<Utc>>,
+    /// How often the next attempt was claimed and came to nothing.
+    pub claims: u32,
 }
 
 /// Whether an attempt may be made for a message that may be one of several.
@@ -70,13 +72,20 @@ pub enum Claim {
     NotBefore(DateTime<Utc>),
     /// It has been made, or is not wanted any more.
     Over,
+    /// It has been begun [`MAX_CLAIMS`] times without an outcome: it kills whoever makes it.
+    Poison,
 }
+
+/// How often an attempt is claimed before it is taken for the reason that its workers died. With
+/// the first one, which was not claimed, three have.
+pub const MAX_CLAIMS: u8 = 2;
 
 /// The columns that [`DueDelivery`] is read from, of `deliveries d` and `events e`.
 macro_rules! due_columns {
     () => {
         "d.tenant, d.id, d.event_id, d.event_type, d.endpoint_id, d.profile, d.profile_version,
         d.status, d.attempt_count, d.late_attempts, d.retries_used, d.trigger, d.next_attempt_at,
+        d.claims,
         e.data::text AS data, e.traceparent, COALESCE(e.occurred_at, d.created_at) AS occurred_at"
     };
 }
@@ -93,7 +102,8 @@ impl Store {
         id: &DeliveryId,
     ) -> Result<Option<DeliveryState>, StoreError> {
         let sql = "
-            SELECT status, attempt_count, late_attempts, retries_used, trigger, next_attempt_at
+            SELECT status, attempt_count, late_attempts, retries_used, trigger, next_attempt_at,
+                claims
             FROM deliveries WHERE tenant = $1 AND id = $2";
         self.run("read a delivery's state", async |db| {
             let query = sqlx::query(sql).bind(tenant.as_str()).bind(id.as_str());
@@ -122,8 +132,8 @@ impl Store {
         lease_until: DateTime<Utc>,
     ) -> Result<Claim, StoreError> {
         let sql = "
-            UPDATE deliveries SET next_attempt_at = $6
-            WHERE tenant = $1 AND id = $2 AND status = 'pending'
+            UPDATE deliveries SET next_attempt_at = $6, claims = claims + 1
+            WHERE tenant = $1 AND id = $2 AND status = 'pending' AND claims < $7
                 AND attempt_count - late_attempts < $3 AND ($4 OR next_attempt_at <= $5)";
         let claimed = self
             .run("claim an attempt", async |db| {
@@ -134,6 +144,7 @@ impl Store {
                     .bind(is_reconcilers)
                     .bind(now)
                     .bind(lease_until)
+                    .bind(i16::from(MAX_CLAIMS))
                     .execute(&mut *db)
                     .await
             })
@@ -144,7 +155,11 @@ impl Store {
         let state = self.load_delivery_state(tenant, id).await?;
         let open = state
             .filter(|state| state.status == DeliveryStatus::Pending && state.next_number <= number);
+        let is_worn_out = open
+            .as_ref()
+            .is_some_and(|state| state.claims >= u32::from(MAX_CLAIMS));
         Ok(match open.and_then(|state| state.next_attempt_at) {
+            Some(at) if is_worn_out && (is_reconcilers || at <= now) => Claim::Poison,
             Some(at) => Claim::NotBefore(at),
             // Without a row its tenant was erased: there is nothing to send.
             None => Claim::Over,
@@ -231,5 +246,6 @@ fn state(row: &PgRow) -> Result<DeliveryState, sqlx::Error> {
         retries_used: count(row, "retries_used")?,
         trigger: word(row, "trigger", Trigger::parse)?,
         next_attempt_at: row.try_get("next_attempt_at")?,
+        claims: u32::from(row.try_get::<i16, _>("claims")?.unsigned_abs()),
     })
 }

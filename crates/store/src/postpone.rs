@@ -11,28 +11,42 @@ use crate::{Store, StoreError};
 /// One delivery of one tenant.
 pub type DeliveryRef = (TenantId, DeliveryId);
 
+/// A delivery that is put off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutOff {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Until when.
+    pub due_at: DateTime<Utc>,
+    /// Whether its present attempt may have been begun: claims stay counted then.
+    pub keeps_claims: bool,
+}
+
 impl Store {
-    /// Notes when each delivery is due instead. Uses up no attempt.
+    /// Notes when each delivery is due instead. Uses up no attempt. A claim is given back, unless
+    /// the delivery is put off because its claimant may have died.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
-    pub async fn defer(
-        &self,
-        batch: &[(TenantId, DeliveryId, DateTime<Utc>)],
-    ) -> Result<(), StoreError> {
-        let tenants: Vec<_> = batch.iter().map(|(tenant, _, _)| tenant.as_str()).collect();
-        let ids: Vec<_> = batch.iter().map(|(_, id, _)| id.as_str()).collect();
-        let times: Vec<_> = batch.iter().map(|(_, _, at)| *at).collect();
+    pub async fn defer(&self, batch: &[PutOff]) -> Result<(), StoreError> {
+        let tenants: Vec<_> = batch.iter().map(|item| item.tenant.as_str()).collect();
+        let ids: Vec<_> = batch.iter().map(|item| item.id.as_str()).collect();
+        let times: Vec<_> = batch.iter().map(|item| item.due_at).collect();
+        let keeps: Vec<_> = batch.iter().map(|item| item.keeps_claims).collect();
         let sql = "
-            UPDATE deliveries d SET next_attempt_at = item.next_attempt_at
-            FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-                AS item (tenant, id, next_attempt_at)
+            UPDATE deliveries d SET next_attempt_at = item.next_attempt_at,
+                claims = CASE WHEN item.keeps_claims THEN d.claims ELSE 0 END
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bool[])
+                AS item (tenant, id, next_attempt_at, keeps_claims)
             WHERE d.tenant = item.tenant AND d.id = item.id AND d.status = 'pending'";
         self.run("defer deliveries", async |db| {
             sqlx::query(sql)
                 .bind(tenants)
                 .bind(ids)
                 .bind(times)
+                .bind(keeps)
                 .execute(&mut *db)
                 .await
         })
@@ -47,7 +61,8 @@ impl Store {
     pub async fn hold(&self, batch: &[DeliveryRef], reason: &str) -> Result<u64, StoreError> {
         let (tenants, ids) = texts(batch);
         let sql = "
-            UPDATE deliveries d SET status = 'held', status_reason = $3, next_attempt_at = NULL
+            UPDATE deliveries d SET status = 'held', status_reason = $3, next_attempt_at = NULL,
+                claims = 0
             FROM unnest($1::text[], $2::text[]) AS item (tenant, id)
             WHERE d.tenant = item.tenant AND d.id = item.id AND d.status = 'pending'";
         self.run("hold deliveries", async |db| {
@@ -60,6 +75,33 @@ impl Store {
         })
         .await
         .map(|done| done.rows_affected())
+    }
+
+    /// Ends a delivery whose attempt cannot be made. `false` if it is not open any more.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn fail(
+        &self,
+        tenant: &TenantId,
+        id: &DeliveryId,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let sql = "
+            UPDATE deliveries SET status = 'failed', status_reason = $3, next_attempt_at = NULL,
+                finished_at = $4, claims = 0
+            WHERE tenant = $1 AND id = $2 AND status = 'pending'";
+        self.run("end a delivery", async |db| {
+            let query = sqlx::query(sql)
+                .bind(tenant.as_str())
+                .bind(id.as_str())
+                .bind(reason)
+                .bind(now);
+            query.execute(&mut *db).await
+        })
+        .await
+        .map(|done| done.rows_affected() > 0)
     }
 
     /// Gives open deliveries up: nothing more is sent. Answers how many changed.

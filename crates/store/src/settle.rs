@@ -108,6 +108,7 @@ WITH moved AS (
         status = item.status,
         status_reason = item.status_reason,
         attempt_count = d.attempt_count + 1,
+        claims = 0,
         retries_used = COALESCE(item.retries_used, d.retries_used),
         last_status_code = item.status_code,
         next_attempt_at = item.next_attempt_at,

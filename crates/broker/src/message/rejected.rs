@@ -79,7 +79,24 @@ impl RejectedMessage {
         now: DateTime<Utc>,
         random: [u8; 10],
     ) -> Publish {
-        let mut headers = original_headers(&incoming.properties);
+        let published = Publish {
+            exchange: incoming.exchange.clone(),
+            routing_key: incoming.routing_key.clone(),
+            properties: incoming.properties.clone(),
+            body: incoming.body.clone(),
+        };
+        Self::wrap_published(published, rejection, source_queue, now, random)
+    }
+
+    /// The same for a message as it was published.
+    pub fn wrap_published(
+        published: Publish,
+        rejection: &Rejection,
+        source_queue: &str,
+        now: DateTime<Utc>,
+        random: [u8; 10],
+    ) -> Publish {
+        let mut headers = original_headers(&published.properties);
         if headers.size() > MAX_HEADERS {
             headers = Headers::new().text("signpost-headers-dropped", "too large or too deep");
         }
@@ -88,16 +105,16 @@ impl RejectedMessage {
             .text(REASON, rejection.reason.as_str())
             .text(ERROR, cut(&rejection.detail, MAX_ERROR))
             .text(SOURCE_QUEUE, source_queue)
-            .text(SOURCE_EXCHANGE, &incoming.exchange)
+            .text(SOURCE_EXCHANGE, &published.exchange)
             .text(
                 REJECTED_AT,
                 &now.to_rfc3339_opts(SecondsFormat::Millis, true),
             );
         Publish {
             exchange: REJECTED.to_owned(),
-            routing_key: incoming.routing_key.clone(),
-            properties: incoming.properties.content_only().with_headers(headers),
-            body: incoming.body.clone(),
+            routing_key: published.routing_key,
+            properties: published.properties.content_only().with_headers(headers),
+            body: published.body,
         }
     }
 

@@ -11,7 +11,8 @@ use signpost_store::{
 };
 
 use crate::support::{
-    Ledger, at, days, event_type, failed, key_id, new_delivery, pending, settings, succeeded,
+    Ledger, at, days, event_type, failed, key_id, new_delivery, pending, put_off, settings,
+    succeeded,
 };
 
 #[tokio::test]
@@ -174,9 +175,10 @@ async fn no_query_crosses_from_one_tenant_to_another() {
     let stolen = succeeded(&other, &delivery, 1, 5);
     assert_eq!(store.settle(&[stolen]).await.unwrap(), [Settled::Gone]);
     store
-        .defer(&[(other.clone(), delivery.clone(), at(99))])
+        .defer(&[put_off(&other, &delivery, at(99), false)])
         .await
         .unwrap();
+    assert!(!store.fail(&other, &delivery, "x", at(9)).await.unwrap());
     let batch = [(other.clone(), delivery.clone())];
     assert_eq!(store.hold(&batch, "x").await.unwrap(), 0);
     assert_eq!(store.discard(&batch, "x", at(9)).await.unwrap(), 0);

@@ -8,8 +8,8 @@ use signpost_store::Claim;
 use signpost_testkit::wait_until;
 
 use crate::support::{
-    Ledger, at, days, endpoint_id, failed, fanout_event, held, new_delivery, pending, settings,
-    succeeded, tenant, to_be_retried,
+    Ledger, at, days, endpoint_id, failed, fanout_event, held, new_delivery, pending, put_off,
+    settings, succeeded, tenant, to_be_retried,
 };
 
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -368,5 +368,49 @@ async fn of_several_copies_of_one_attempt_only_one_is_made_at_a_time() {
             .await
             .unwrap(),
         Claim::Over
+    );
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_begun_again_and_again_without_an_outcome_is_poison() {
+    let ledger = Ledger::new().await;
+    let acme = ledger.tenant("acme").await;
+    let store = &ledger.store;
+    let endpoint = ledger.endpoint(&acme).await;
+    let (_, delivery) = ledger
+        .delivery(&acme, &endpoint, pending(at(0)), at(0))
+        .await;
+    let claim =
+        |number, now| store.claim_attempt(&acme, &delivery, number, false, at(now), at(now + 10));
+    assert_eq!(claim(1, 1).await.unwrap(), Claim::Ours);
+    assert_eq!(claim(1, 2).await.unwrap(), Claim::NotBefore(at(11)));
+    // Put off by the gate: nothing was begun.
+    store
+        .defer(&[put_off(&acme, &delivery, at(20), false)])
+        .await
+        .unwrap();
+    for now in [20, 40] {
+        assert_eq!(claim(1, now).await.unwrap(), Claim::Ours);
+        // Put off because its worker may have died.
+        store
+            .defer(&[put_off(&acme, &delivery, at(now + 20), true)])
+            .await
+            .unwrap();
+    }
+    assert_eq!(claim(1, 59).await.unwrap(), Claim::NotBefore(at(60)));
+    assert_eq!(claim(1, 60).await.unwrap(), Claim::Poison);
+    // An outcome, however late, shows that it was not.
+    store
+        .settle(&[to_be_retried(&acme, &delivery, 1, 61)])
+        .await
+        .unwrap();
+    let due = ledger.find(&acme, &delivery).await.next_attempt_at.unwrap();
+    let second = store.claim_attempt(&acme, &delivery, 2, false, due, due + LEASE);
+    assert_eq!(second.await.unwrap(), Claim::Ours);
+    assert!(store.fail(&acme, &delivery, "poison", due).await.unwrap());
+    assert!(!store.fail(&acme, &delivery, "poison", due).await.unwrap());
+    assert_eq!(
+        ledger.find(&acme, &delivery).await.status,
+        DeliveryStatus::Failed
     );
 }
