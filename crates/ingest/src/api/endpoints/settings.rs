@@ -352,7 +352,7 @@ mod tests {
                 prop_assert!(!errors.is_empty());
                 for error in errors {
                     let is_one = |field: &&str| error.pointer.starts_with(&format!("/{field}"));
-                    prop_assert!(FIELDS.iter().any(|field| is_one(&field)), "{}", error.pointer);
+                    prop_assert!(FIELDS.iter().any(is_one), "{}", error.pointer);
                 }
             }
         }
