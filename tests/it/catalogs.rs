@@ -145,7 +145,7 @@ async fn each_catalogue_is_imported_and_its_examples_are_sent() {
         let catalogue = format!("/v1/tenants/{tenant}/event-types");
         let stored = world.api.get(&format!("{catalogue}?limit=250")).await;
         let stored = stored.expect(&[200]).json();
-        let mut sent = 0;
+        let mut examples = 0;
         for event_type in stored["items"].as_array().unwrap() {
             let name = event_type["type"].as_str().unwrap();
             let send = ["events", "send", name, "--example"];
@@ -162,14 +162,14 @@ async fn each_catalogue_is_imported_and_its_examples_are_sent() {
                 .await
                 .expect(&[200]);
             world.signpost(tenant, &send).await.unwrap();
-            sent += 1;
+            examples += 1;
             let broken = ["events", "send", name, "--data", "[]"];
             let said = world.signpost(tenant, &broken).await.unwrap_err();
             assert!(said.contains("422"), "{said}");
         }
-        assert!(sent > 0, "{file}");
+        assert!(examples > 0, "{file}");
         world
-            .until_deliveries(tenant, "", &["succeeded"], sent)
+            .until_deliveries(tenant, "", &["succeeded"], examples)
             .await;
     }
 }

@@ -106,7 +106,7 @@ impl World {
             ingest,
             dispatchers,
             _vhost: vhost,
-            database: database,
+            database,
         }
     }
 

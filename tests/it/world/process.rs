@@ -185,11 +185,17 @@ impl Drop for Process {
             self.kill();
         }
         if std::thread::panicking() {
-            eprintln!(
-                "--- the end of the log of {}:\n{}",
-                self.name,
-                self.log_end()
-            );
+            #[expect(
+                clippy::print_stderr,
+                reason = "a failed test shows what its services said"
+            )]
+            {
+                eprintln!(
+                    "--- the end of the log of {}:\n{}",
+                    self.name,
+                    self.log_end()
+                );
+            }
         }
     }
 }

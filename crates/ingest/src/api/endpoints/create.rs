@@ -99,13 +99,13 @@ async fn choose_secret(
     profile: &LoadedProfile,
 ) -> ApiResult<Option<SecretString>> {
     let has_secret = fields.has("secret");
-    let wants_none = fields.names("secret") && !has_secret;
+    let is_declined = fields.names("secret") && !has_secret;
     let given = read_secret(fields, Some(&profile.wire));
     let is_required = profile.wire.signature().is_some_and(Signature::is_required);
     match scope_of(&profile.wire) {
         Some(Scope::Endpoint) => {
             // A secret that is wrong is noted; none is made in its place.
-            let wants_one = !has_secret && (is_required || !wants_none);
+            let wants_one = !has_secret && (is_required || !is_declined);
             Ok(given.or_else(|| wants_one.then(|| generate(Some(&profile.wire)))))
         }
         Some(Scope::Tenant) => {
