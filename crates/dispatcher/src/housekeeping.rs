@@ -47,7 +47,7 @@ pub(crate) async fn run(context: Arc<Context>, broker: Broker, retention: Retent
                 Ok::<_, StoreError>(())
             };
             // Cancel-safe: each step is one transaction.
-            match token.run_until_cancelled(done).await {
+            match token.run_until_cancelled(Box::pin(done)).await {
                 Some(Ok(())) | None => {}
                 Some(Err(error)) => {
                     tracing::warn!(error = %signpost_runtime::error_chain(&error), "forgetting failed for now");
