@@ -20,6 +20,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    claims::{self, Claims},
     config::Config,
     context::Context,
     deliveries,
@@ -79,6 +80,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
     let egress_config = egress_config(&config);
     let egress = Egress::new(&egress_config).map_err(Error::Egress)?;
     let (recorder, entries) = Recorder::new();
+    let (claims, questions) = Claims::new();
     let clock = Arc::new(SystemClock);
     let readiness = Readiness::new();
     let context = Arc::new(Context {
@@ -98,6 +100,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         clock,
         store,
         egress,
+        claims,
         recorder,
         metrics,
         tiers,
@@ -111,6 +114,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         context,
         broker,
         entries,
+        questions,
         prefetch: config.prefetch,
         retention: config.retention,
         readiness,
@@ -172,6 +176,7 @@ struct Parts {
     context: Arc<Context>,
     broker: Broker,
     entries: tokio::sync::mpsc::Receiver<recorder::Entry>,
+    questions: tokio::sync::mpsc::Receiver<claims::Question>,
     prefetch: u16,
     retention: Retention,
     readiness: Readiness,
@@ -184,6 +189,7 @@ impl Parts {
             context,
             broker,
             entries,
+            questions,
             prefetch,
             retention,
             readiness,
@@ -222,13 +228,17 @@ impl Parts {
         consumers
             .spawn(lifecycle.guard("deliveries", deliveries::run(Arc::clone(&context), retries)));
         consumers.close();
-        let stop_recorder = CancellationToken::new();
-        let recorder = TaskTracker::new();
-        recorder.spawn(lifecycle.guard(
+        let stop_ledger = CancellationToken::new();
+        let ledger = TaskTracker::new();
+        ledger.spawn(lifecycle.guard(
             "recorder",
-            recorder::run(Arc::clone(&context), entries, stop_recorder.clone()),
+            recorder::run(Arc::clone(&context), entries, stop_ledger.clone()),
         ));
-        recorder.close();
+        ledger.spawn(lifecycle.guard(
+            "claims",
+            claims::run(Arc::clone(&context), questions, stop_ledger.clone()),
+        ));
+        ledger.close();
         lifecycle.spawn("directory", directory::watch(Arc::clone(&context)));
         lifecycle.spawn("health", health::run(Arc::clone(&context)));
         lifecycle.spawn(
@@ -245,8 +255,8 @@ impl Parts {
         // The consumers have stopped taking; they end when what they took is settled.
         context.work.close();
         context.work.wait().await;
-        stop_recorder.cancel();
-        recorder.wait().await;
+        stop_ledger.cancel();
+        ledger.wait().await;
         context.work.wait().await;
         context.all_settled.cancel();
         consumers.wait().await;

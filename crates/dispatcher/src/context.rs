@@ -16,7 +16,8 @@ use signpost_store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    directory::Directory, gate::Gates, health::Health, metrics::Metrics, recorder::Recorder,
+    claims::Claims, directory::Directory, gate::Gates, health::Health, metrics::Metrics,
+    recorder::Recorder,
 };
 
 /// The dispatcher's handles.
@@ -34,6 +35,8 @@ pub struct Context {
     pub directory: Directory,
     /// May an attempt start?
     pub gates: Gates,
+    /// Claims attempts of deliveries that come from the queue.
+    pub claims: Claims,
     /// Writes what attempts gave.
     pub recorder: Recorder,
     /// Which endpoints fail.

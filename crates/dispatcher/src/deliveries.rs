@@ -6,13 +6,15 @@ use std::{sync::Arc, time::Duration};
 use chrono::DateTime;
 use signpost_broker::{Consumer, DeliveryMessage, Incoming, topology::DELIVERIES};
 use signpost_domain::EndpointStatus;
-use signpost_store::{Claim, StoreError};
+use signpost_store::{AttemptClaim, Claim, StoreError};
 
 use crate::{
     attempt::OpenDelivery,
     context::Context,
     directory::{EndpointEntry, LoadedProfile},
-    dispatch, ledger,
+    dispatch,
+    fanout::lease,
+    ledger,
     metrics::Deferral,
     reject,
     ticket::Ticket,
@@ -29,7 +31,7 @@ pub async fn run(context: Arc<Context>, mut deliveries: Consumer) {
     let taking = context.work.token();
     while let Some(arrived) = deliveries.recv_many(MAX_BATCH).await {
         for message in arrived {
-            begin(&context, message).await;
+            begin(&context, message);
         }
     }
     drop(taking);
@@ -38,7 +40,7 @@ pub async fn run(context: Arc<Context>, mut deliveries: Consumer) {
     deliveries.close().await;
 }
 
-async fn begin(context: &Arc<Context>, incoming: Incoming) {
+fn begin(context: &Arc<Context>, incoming: Incoming) {
     let message = match DeliveryMessage::decode(&incoming) {
         Ok(message) => message,
         Err(rejection) => {
@@ -46,34 +48,21 @@ async fn begin(context: &Arc<Context>, incoming: Incoming) {
             return;
         }
     };
-    let is_redelivered = incoming.redelivered && !message.check_ledger;
     let open = OpenDelivery {
         message,
         ticket: Ticket::Message(incoming.ack),
         accepted_at: None,
     };
-    if needs_time(context, &open, is_redelivered) {
-        let task_context = Arc::clone(context);
-        context.work("delivery", async move {
-            slow_path(&task_context, open, is_redelivered).await;
-        });
-    } else {
-        attempt(context, open).await;
-    }
+    let task_context = Arc::clone(context);
+    // It may wait, and asks the ledger: not on the consumer's own time.
+    context.work("delivery", async move {
+        when_due(&task_context, open).await;
+    });
 }
 
-/// Whether the delivery must first wait, or ask the ledger: not on the consumer's own time.
-fn needs_time(context: &Context, open: &OpenDelivery, is_redelivered: bool) -> bool {
-    is_redelivered
-        || open.message.check_ledger
-        || open.message.due_at > context.clock.now()
-        || !context.directory.is_loaded(&open.message.tenant)
-}
-
-async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivered: bool) {
+async fn when_due(context: &Arc<Context>, mut open: OpenDelivery) {
     if let Ok(remaining) = (open.message.due_at - context.clock.now()).to_std() {
         if remaining > NEARLY_DUE.mul_f64(context.tiers.scale()) {
-            open.message.check_ledger |= is_redelivered;
             if dispatch::publish_until_confirmed(context, open.message).await {
                 open.ticket.done();
             }
@@ -81,57 +70,36 @@ async fn slow_path(context: &Arc<Context>, mut open: OpenDelivery, is_redelivere
         }
         tokio::time::sleep(remaining).await;
     }
-    if is_redelivered {
-        open.message.check_ledger = true;
-        let timeout = dispatch::attempt_timeout(context, &open.message).await;
-        dispatch::defer(
-            context,
-            open,
-            dispatch::former_worker_ends(timeout),
-            Deferral::Redelivered,
-        )
-        .await;
-        return;
-    }
-    if open.message.check_ledger {
-        match claim(context, &open.message).await {
-            Some(Claim::Ours) => {}
-            Some(Claim::Over) => return open.ticket.done(),
-            Some(Claim::Poison) => return reject::poison(context, open).await,
-            Some(Claim::NotBefore(at)) => {
-                open.message.due_at = dispatch::whole_millis(at);
-                if dispatch::publish_until_confirmed(context, open.message).await {
-                    open.ticket.done();
-                }
-                return;
+    match claim(context, &open.message).await {
+        Some(Claim::Ours) => attempt(context, open).await,
+        Some(Claim::Over) => open.ticket.done(),
+        Some(Claim::Poison) => reject::poison(context, open).await,
+        Some(Claim::NotBefore(at)) => {
+            context.metrics.count_deferred(Deferral::Redelivered);
+            open.message.due_at = dispatch::whole_millis(at);
+            if dispatch::publish_until_confirmed(context, open.message).await {
+                open.ticket.done();
             }
-            // Stopping: the message stays unacked and comes back elsewhere.
-            None => return,
         }
+        // Stopping: the message stays unacked and comes back elsewhere.
+        None => {}
     }
-    attempt(context, open).await;
 }
 
-/// Asks the ledger for this very attempt. Several copies may ask at the same time, as when the
-/// broker is back after a while: one of them gets it.
+/// Asks the ledger for this very attempt. There may be several messages for it: redelivered while
+/// the process that had it before is still at work, published again for lack of an answer, brought
+/// back by the reconciler. One of them gets it, whichever comes first.
 async fn claim(context: &Context, message: &DeliveryMessage) -> Option<Claim> {
     let timeout = dispatch::attempt_timeout(context, message).await;
-    let (tenant, id) = (&message.tenant, &message.delivery_id);
-    // The reconciler's copies are due at once.
-    let is_reconcilers = message.due_at == DateTime::UNIX_EPOCH;
-    let question = || {
-        let now = context.clock.now();
-        let lease_until = now + dispatch::former_worker_ends(timeout);
-        context.store.claim_attempt(
-            tenant,
-            id,
-            message.attempt,
-            is_reconcilers,
-            now,
-            lease_until,
-        )
+    let attempt = AttemptClaim {
+        tenant: message.tenant.clone(),
+        delivery_id: message.delivery_id.clone(),
+        number: message.attempt,
+        // The reconciler's copies are due at once.
+        is_reconcilers: message.due_at == DateTime::UNIX_EPOCH,
+        lease_until: context.clock.now() + lease(timeout),
     };
-    ledger::ask(context, "claiming an attempt", question).await
+    context.claims.ask(attempt).await
 }
 
 async fn attempt(context: &Arc<Context>, open: OpenDelivery) {

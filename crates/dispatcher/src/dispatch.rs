@@ -14,7 +14,6 @@ use crate::{
     attempt::{self, OpenDelivery},
     context::Context,
     directory::{EndpointEntry, LoadedProfile, TenantDirectory},
-    fanout::lease,
     gate::{Place, Verdict},
     ledger,
     metrics::Deferral,
@@ -114,17 +113,14 @@ pub(crate) async fn defer(
     context.metrics.count_deferred(why);
     let due_at = whole_millis(context.clock.now() + wait);
     open.message.due_at = due_at;
-    let perhaps_begun = matches!(why, Deferral::Redelivered);
-    context.recorder.defer(open, due_at, perhaps_begun).await;
+    context.recorder.defer(open, due_at).await;
 }
 
 /// Publishes a delivery to the tier that fits its due time, or to the queue when it is due, until
 /// the broker has confirmed it. `false`: the process is stopping; the message stays unacked.
 ///
-/// A publish without an answer may have arrived all the same. So the next one is marked to ask the
-/// ledger first, and comes later by the time that an attempt may take: by then the first one, if it
-/// has arrived, has been recorded. While the broker is away nothing is tried, so that most outages
-/// leave no doubt.
+/// A publish without an answer may have arrived all the same; then there are two messages for one
+/// attempt, and the ledger gives it to one of them. While the broker is away nothing is tried.
 pub(crate) async fn publish_until_confirmed(
     context: &Context,
     mut message: DeliveryMessage,
@@ -147,10 +143,6 @@ pub(crate) async fn publish_until_confirmed(
             Err(_) => return false,
         }
         message.check_ledger = true;
-        let doubt = former_worker_ends(attempt_timeout(context, &message).await);
-        message.due_at = message
-            .due_at
-            .max(whole_millis(context.clock.now() + doubt));
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
@@ -203,12 +195,6 @@ fn may_try_again(context: &Context, error: PublishError) -> bool {
     }
     tracing::error!(%error, "a message cannot be published");
     false
-}
-
-/// How long a redelivered message waits: the process that had it before may be alive behind a lost
-/// connection, and has ended its attempt by then.
-pub(crate) fn former_worker_ends(timeout: Duration) -> Duration {
-    lease(timeout)
 }
 
 /// The monotonic clock, which tests can pause.

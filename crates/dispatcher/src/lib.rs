@@ -5,6 +5,7 @@
 //! * [`fanout`] takes events from the queue, writes them and their deliveries into the ledger, and
 //!   sets each delivery off. It does not attempt anything itself.
 //! * [`deliveries`] takes retries and put-off deliveries from the queue.
+//! * [`claims`] makes sure that of several messages for one attempt one leads to a request.
 //! * Both pass a delivery through its endpoint's [`gate`], which says: now, in a moment, or later.
 //! * [`attempt`] makes one request and judges the answer.
 //! * [`recorder`] writes what attempts gave, many at once; then it publishes the retries; then it
@@ -19,6 +20,7 @@
 
 mod announce;
 pub mod attempt;
+pub mod claims;
 pub mod compose;
 pub mod config;
 pub mod context;

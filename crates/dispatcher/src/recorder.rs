@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{DeliveryStatus, EndpointStatus, NextStep, OperatorEvent, Trigger};
 use signpost_runtime::crash_point;
-use signpost_store::{PutOff, Settled as Written};
+use signpost_store::Settled as Written;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +37,6 @@ pub(crate) enum Entry {
     Deferral {
         open: Box<OpenDelivery>,
         due_at: DateTime<Utc>,
-        /// Whether its attempt may have been begun elsewhere.
-        perhaps_begun: bool,
     },
     /// A delivery that ends or waits without an attempt.
     Parked {
@@ -75,16 +73,10 @@ impl Recorder {
     }
 
     /// Puts a delivery off until `due_at`.
-    pub(crate) async fn defer(
-        &self,
-        open: OpenDelivery,
-        due_at: DateTime<Utc>,
-        perhaps_begun: bool,
-    ) {
+    pub(crate) async fn defer(&self, open: OpenDelivery, due_at: DateTime<Utc>) {
         self.send(Entry::Deferral {
             open: Box::new(open),
             due_at,
-            perhaps_begun,
         })
         .await;
     }
@@ -140,11 +132,7 @@ async fn write(context: &Arc<Context>, batch: Vec<Entry>) {
     for entry in batch {
         match entry {
             Entry::Attempt(settled) => attempts.push(*settled),
-            Entry::Deferral {
-                open,
-                due_at,
-                perhaps_begun,
-            } => deferrals.push((*open, due_at, perhaps_begun)),
+            Entry::Deferral { open, due_at } => deferrals.push((*open, due_at)),
             Entry::Parked { open, parking } => parked.entry(parking).or_default().push(*open),
         }
     }
@@ -316,17 +304,15 @@ async fn disable(context: &Context, message: &DeliveryMessage, reason: &str) -> 
     .await
 }
 
-async fn write_deferrals(
-    context: &Arc<Context>,
-    deferrals: Vec<(OpenDelivery, DateTime<Utc>, bool)>,
-) {
-    let row = |(open, due_at, perhaps_begun): &(OpenDelivery, DateTime<Utc>, bool)| PutOff {
-        tenant: open.message.tenant.clone(),
-        id: open.message.delivery_id.clone(),
-        due_at: *due_at,
-        keeps_claims: *perhaps_begun,
+async fn write_deferrals(context: &Arc<Context>, deferrals: Vec<(OpenDelivery, DateTime<Utc>)>) {
+    let due = |(open, due_at): &(OpenDelivery, DateTime<Utc>)| {
+        (
+            open.message.tenant.clone(),
+            open.message.delivery_id.clone(),
+            *due_at,
+        )
     };
-    let rows: Vec<_> = deferrals.iter().map(row).collect();
+    let rows: Vec<_> = deferrals.iter().map(due).collect();
     if ledger::ask(context, "recording deferrals", || {
         context.store.defer(&rows)
     })
@@ -335,7 +321,7 @@ async fn write_deferrals(
     {
         return;
     }
-    for (open, ..) in deferrals {
+    for (open, _) in deferrals {
         let task_context = Arc::clone(context);
         context.work("publish deferral", async move {
             if dispatch::publish_until_confirmed(&task_context, open.message).await {

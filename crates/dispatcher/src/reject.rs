@@ -32,7 +32,7 @@ pub(crate) fn in_background(
 /// message goes to `signpost.rejected`, so that a person can see what it was; the delivery has
 /// failed.
 pub(crate) async fn poison(context: &Arc<Context>, open: OpenDelivery) {
-    let reason = "its attempt was begun three times, and each time the worker died";
+    let reason = "its attempt was begun again and again, and each time the worker died";
     let message = &open.message;
     let rejection = Rejection::new(RejectReason::CrashedWorker, reason);
     context.metrics.count_rejected(rejection.reason);

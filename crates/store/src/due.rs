@@ -63,6 +63,21 @@ pub struct DeliveryState {
     pub claims: u32,
 }
 
+/// A message's wish to make an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptClaim {
+    /// Whose delivery it is.
+    pub tenant: TenantId,
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// The attempt's number.
+    pub number: u32,
+    /// Whether the reconciler published the message: the lease in the ledger is its own then.
+    pub is_reconcilers: bool,
+    /// By when the attempt will have ended.
+    pub lease_until: DateTime<Utc>,
+}
+
 /// Whether an attempt may be made for a message that may be one of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
@@ -76,9 +91,9 @@ pub enum Claim {
     Poison,
 }
 
-/// How often an attempt is claimed before it is taken for the reason that its workers died. With
-/// the first one, which was not claimed, three have.
-pub const MAX_CLAIMS: u8 = 2;
+/// How often an attempt is claimed without an outcome before it is taken for the reason that its
+/// workers died. (A first attempt straight from fan-out is not claimed.)
+pub const MAX_CLAIMS: u8 = 3;
 
 /// The columns that [`DueDelivery`] is read from, of `deliveries d` and `events e`.
 macro_rules! due_columns {
@@ -115,53 +130,79 @@ impl Store {
         .await
     }
 
-    /// Claims attempt `number` of a delivery until `lease_until`, so that of several messages for
-    /// one attempt only one leads to a request. A time in the ledger that is still to come is
-    /// somebody's lease; the reconciler's copies pass over it (`is_reconcilers`), since it is the
-    /// reconciler's own.
+    /// Claims attempts, so that of several messages for one attempt only one leads to a request.
+    /// A time in the ledger that is still to come is somebody's lease. The answer has one result
+    /// per claim, in the batch's order.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
-    pub async fn claim_attempt(
+    pub async fn claim_attempts(
         &self,
-        tenant: &TenantId,
-        id: &DeliveryId,
-        number: u32,
-        is_reconcilers: bool,
+        batch: &[AttemptClaim],
         now: DateTime<Utc>,
-        lease_until: DateTime<Utc>,
-    ) -> Result<Claim, StoreError> {
+    ) -> Result<Vec<Claim>, StoreError> {
         let sql = "
-            UPDATE deliveries SET next_attempt_at = $6, claims = claims + 1
-            WHERE tenant = $1 AND id = $2 AND status = 'pending' AND claims < $7
-                AND attempt_count - late_attempts < $3 AND ($4 OR next_attempt_at <= $5)";
-        let claimed = self
-            .run("claim an attempt", async |db| {
-                sqlx::query(sql)
-                    .bind(tenant.as_str())
-                    .bind(id.as_str())
-                    .bind(i32::try_from(number).unwrap_or(i32::MAX))
-                    .bind(is_reconcilers)
+            UPDATE deliveries d SET next_attempt_at = item.lease_until, claims = d.claims + 1
+            FROM unnest($1::text[], $2::text[], $3::int4[], $4::bool[], $5::timestamptz[])
+                WITH ORDINALITY
+                AS item (tenant, id, number, is_reconcilers, lease_until, position)
+            WHERE d.tenant = item.tenant AND d.id = item.id
+                AND d.status = 'pending' AND d.claims < $7
+                AND d.attempt_count - d.late_attempts < item.number
+                AND (item.is_reconcilers OR d.next_attempt_at <= $6)
+            RETURNING item.position";
+        let tenants: Vec<_> = batch.iter().map(|item| item.tenant.as_str()).collect();
+        let ids: Vec<_> = batch.iter().map(|item| item.delivery_id.as_str()).collect();
+        let number = |item: &AttemptClaim| i32::try_from(item.number).unwrap_or(i32::MAX);
+        let numbers: Vec<_> = batch.iter().map(number).collect();
+        let are_reconcilers: Vec<_> = batch.iter().map(|item| item.is_reconcilers).collect();
+        let leases: Vec<_> = batch.iter().map(|item| item.lease_until).collect();
+        let claimed: Vec<i64> = self
+            .run("claim attempts", async |db| {
+                sqlx::query_scalar(sql)
+                    .bind(&tenants)
+                    .bind(&ids)
+                    .bind(&numbers)
+                    .bind(&are_reconcilers)
+                    .bind(&leases)
                     .bind(now)
-                    .bind(lease_until)
                     .bind(i16::from(MAX_CLAIMS))
-                    .execute(&mut *db)
+                    .fetch_all(&mut *db)
                     .await
             })
             .await?;
-        if claimed.rows_affected() > 0 {
-            return Ok(Claim::Ours);
+        let mut claims = vec![None; batch.len()];
+        for position in claimed {
+            let slot = usize::try_from(position - 1).ok();
+            if let Some(slot) = slot.and_then(|slot| claims.get_mut(slot)) {
+                *slot = Some(Claim::Ours);
+            }
         }
-        let state = self.load_delivery_state(tenant, id).await?;
-        let open = state
-            .filter(|state| state.status == DeliveryStatus::Pending && state.next_number <= number);
-        let is_worn_out = open
-            .as_ref()
-            .is_some_and(|state| state.claims >= u32::from(MAX_CLAIMS));
-        Ok(match open.and_then(|state| state.next_attempt_at) {
-            Some(at) if is_worn_out && (is_reconcilers || at <= now) => Claim::Poison,
+        let mut answers = Vec::with_capacity(batch.len());
+        for (item, claim) in batch.iter().zip(claims) {
+            answers.push(match claim {
+                Some(claim) => claim,
+                None => self.why_not(item, now).await?,
+            });
+        }
+        Ok(answers)
+    }
+
+    /// Why an attempt could not be claimed.
+    async fn why_not(&self, item: &AttemptClaim, now: DateTime<Utc>) -> Result<Claim, StoreError> {
+        let state = self
+            .load_delivery_state(&item.tenant, &item.delivery_id)
+            .await?;
+        // Without a row its tenant was erased: there is nothing to send.
+        let Some(state) = state.filter(|state| {
+            state.status == DeliveryStatus::Pending && state.next_number <= item.number
+        }) else {
+            return Ok(Claim::Over);
+        };
+        let is_worn_out = state.claims >= u32::from(MAX_CLAIMS);
+        Ok(match state.next_attempt_at {
+            Some(at) if is_worn_out && (item.is_reconcilers || at <= now) => Claim::Poison,
             Some(at) => Claim::NotBefore(at),
-            // Without a row its tenant was erased: there is nothing to send.
             None => Claim::Over,
         })
     }

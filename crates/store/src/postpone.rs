@@ -11,42 +11,28 @@ use crate::{Store, StoreError};
 /// One delivery of one tenant.
 pub type DeliveryRef = (TenantId, DeliveryId);
 
-/// A delivery that is put off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutOff {
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The delivery.
-    pub id: DeliveryId,
-    /// Until when.
-    pub due_at: DateTime<Utc>,
-    /// Whether its present attempt may have been begun: claims stay counted then.
-    pub keeps_claims: bool,
-}
-
 impl Store {
-    /// Notes when each delivery is due instead. Uses up no attempt. A claim is given back, unless
-    /// the delivery is put off because its claimant may have died.
+    /// Notes when each delivery is due instead. Uses up no attempt; a claim is given back.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
-    pub async fn defer(&self, batch: &[PutOff]) -> Result<(), StoreError> {
-        let tenants: Vec<_> = batch.iter().map(|item| item.tenant.as_str()).collect();
-        let ids: Vec<_> = batch.iter().map(|item| item.id.as_str()).collect();
-        let times: Vec<_> = batch.iter().map(|item| item.due_at).collect();
-        let keeps: Vec<_> = batch.iter().map(|item| item.keeps_claims).collect();
+    pub async fn defer(
+        &self,
+        batch: &[(TenantId, DeliveryId, DateTime<Utc>)],
+    ) -> Result<(), StoreError> {
+        let tenants: Vec<_> = batch.iter().map(|(tenant, _, _)| tenant.as_str()).collect();
+        let ids: Vec<_> = batch.iter().map(|(_, id, _)| id.as_str()).collect();
+        let times: Vec<_> = batch.iter().map(|(_, _, at)| *at).collect();
         let sql = "
-            UPDATE deliveries d SET next_attempt_at = item.next_attempt_at,
-                claims = CASE WHEN item.keeps_claims THEN d.claims ELSE 0 END
-            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bool[])
-                AS item (tenant, id, next_attempt_at, keeps_claims)
+            UPDATE deliveries d SET next_attempt_at = item.next_attempt_at, claims = 0
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+                AS item (tenant, id, next_attempt_at)
             WHERE d.tenant = item.tenant AND d.id = item.id AND d.status = 'pending'";
         self.run("defer deliveries", async |db| {
             sqlx::query(sql)
                 .bind(tenants)
                 .bind(ids)
                 .bind(times)
-                .bind(keeps)
                 .execute(&mut *db)
                 .await
         })

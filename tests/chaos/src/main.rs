@@ -54,12 +54,11 @@ async fn main() -> ExitCode {
 }
 
 async fn start(args: Args) -> Result<bool> {
-    let programs = match args.bin {
-        Some(folder) => folder,
-        None => {
-            let own = std::env::current_exe().context("this program does not know where it is")?;
-            own.parent().context("it is in no folder")?.to_owned()
-        }
+    let programs = if let Some(folder) = args.bin {
+        folder
+    } else {
+        let own = std::env::current_exe().context("this program does not know where it is")?;
+        own.parent().context("it is in no folder")?.to_owned()
     };
     for name in ["signpost-ingest", "signpost-dispatcher"] {
         ensure!(

@@ -11,8 +11,7 @@ use signpost_store::{
 };
 
 use crate::support::{
-    Ledger, at, days, event_type, failed, key_id, new_delivery, pending, put_off, settings,
-    succeeded,
+    Ledger, at, days, event_type, failed, key_id, new_delivery, pending, settings, succeeded,
 };
 
 #[tokio::test]
@@ -175,7 +174,7 @@ async fn no_query_crosses_from_one_tenant_to_another() {
     let stolen = succeeded(&other, &delivery, 1, 5);
     assert_eq!(store.settle(&[stolen]).await.unwrap(), [Settled::Gone]);
     store
-        .defer(&[put_off(&other, &delivery, at(99), false)])
+        .defer(&[(other.clone(), delivery.clone(), at(99))])
         .await
         .unwrap();
     assert!(!store.fail(&other, &delivery, "x", at(9)).await.unwrap());

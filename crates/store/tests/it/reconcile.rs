@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use signpost_domain::{DeliveryStatus, EndpointStatus};
-use signpost_store::Claim;
+use signpost_domain::{DeliveryId, DeliveryStatus, EndpointStatus, TenantId};
+use signpost_store::{AttemptClaim, Claim, Store};
 use signpost_testkit::wait_until;
 
 use crate::support::{
-    Ledger, at, days, endpoint_id, failed, fanout_event, held, new_delivery, pending, put_off,
-    settings, succeeded, tenant, to_be_retried,
+    Ledger, at, days, endpoint_id, failed, fanout_event, held, new_delivery, pending, settings,
+    succeeded, tenant, to_be_retried,
 };
 
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -327,17 +327,7 @@ async fn of_several_copies_of_one_attempt_only_one_is_made_at_a_time() {
         .delivery(&acme, &endpoint, pending(at(10)), at(0))
         .await;
     let claim = async |number, is_reconcilers, now| {
-        store
-            .claim_attempt(
-                &acme,
-                &delivery,
-                number,
-                is_reconcilers,
-                at(now),
-                at(now + 8),
-            )
-            .await
-            .unwrap()
+        claim_as(store, &acme, &delivery, number, is_reconcilers, now).await
     };
     assert_eq!(claim(1, false, 9).await, Claim::NotBefore(at(10)));
     let both = tokio::join!(claim(1, false, 11), claim(1, false, 11));
@@ -362,13 +352,8 @@ async fn of_several_copies_of_one_attempt_only_one_is_made_at_a_time() {
         .await
         .unwrap();
     assert_eq!(claim(2, true, 40).await, Claim::Over);
-    assert_eq!(
-        store
-            .claim_attempt(&tenant("other"), &delivery, 3, true, at(50), at(58))
-            .await
-            .unwrap(),
-        Claim::Over
-    );
+    let elsewhere = claim_as(store, &tenant("other"), &delivery, 3, true, 50).await;
+    assert_eq!(elsewhere, Claim::Over);
 }
 
 #[tokio::test]
@@ -380,37 +365,49 @@ async fn an_attempt_that_is_begun_again_and_again_without_an_outcome_is_poison()
     let (_, delivery) = ledger
         .delivery(&acme, &endpoint, pending(at(0)), at(0))
         .await;
-    let claim =
-        |number, now| store.claim_attempt(&acme, &delivery, number, false, at(now), at(now + 10));
-    assert_eq!(claim(1, 1).await.unwrap(), Claim::Ours);
-    assert_eq!(claim(1, 2).await.unwrap(), Claim::NotBefore(at(11)));
+    let claim = |number, now| claim_as(store, &acme, &delivery, number, false, now);
+    assert_eq!(claim(1, 1).await, Claim::Ours);
+    assert_eq!(claim(1, 2).await, Claim::NotBefore(at(9)));
     // Put off by the gate: nothing was begun.
-    store
-        .defer(&[put_off(&acme, &delivery, at(20), false)])
-        .await
-        .unwrap();
-    for now in [20, 40] {
-        assert_eq!(claim(1, now).await.unwrap(), Claim::Ours);
-        // Put off because its worker may have died.
-        store
-            .defer(&[put_off(&acme, &delivery, at(now + 20), true)])
-            .await
-            .unwrap();
+    let put_off = [(acme.clone(), delivery.clone(), at(20))];
+    store.defer(&put_off).await.unwrap();
+    // Each of these claimants dies; the next one comes when its lease has ended.
+    for now in [20, 40, 60] {
+        assert_eq!(claim(1, now).await, Claim::Ours);
     }
-    assert_eq!(claim(1, 59).await.unwrap(), Claim::NotBefore(at(60)));
-    assert_eq!(claim(1, 60).await.unwrap(), Claim::Poison);
+    assert_eq!(claim(1, 65).await, Claim::NotBefore(at(68)));
+    assert_eq!(claim(1, 68).await, Claim::Poison);
     // An outcome, however late, shows that it was not.
     store
-        .settle(&[to_be_retried(&acme, &delivery, 1, 61)])
+        .settle(&[to_be_retried(&acme, &delivery, 1, 70)])
         .await
         .unwrap();
     let due = ledger.find(&acme, &delivery).await.next_attempt_at.unwrap();
-    let second = store.claim_attempt(&acme, &delivery, 2, false, due, due + LEASE);
-    assert_eq!(second.await.unwrap(), Claim::Ours);
+    let later = (due - at(0)).num_seconds();
+    assert_eq!(claim(2, later).await, Claim::Ours);
     assert!(store.fail(&acme, &delivery, "poison", due).await.unwrap());
     assert!(!store.fail(&acme, &delivery, "poison", due).await.unwrap());
     assert_eq!(
         ledger.find(&acme, &delivery).await.status,
         DeliveryStatus::Failed
     );
+}
+
+/// One claim, for eight seconds.
+async fn claim_as(
+    store: &Store,
+    tenant: &TenantId,
+    delivery_id: &DeliveryId,
+    number: u32,
+    is_reconcilers: bool,
+    now: i64,
+) -> Claim {
+    let claim = AttemptClaim {
+        tenant: tenant.clone(),
+        delivery_id: delivery_id.clone(),
+        number,
+        is_reconcilers,
+        lease_until: at(now + 8),
+    };
+    store.claim_attempts(&[claim], at(now)).await.unwrap()[0]
 }

@@ -4,7 +4,7 @@ use signpost_domain::{DeliveryStatus, Outcome, Trigger};
 use signpost_store::Settled;
 
 use crate::support::{
-    Ledger, at, endpoint_id, failed, held, pending, put_off, succeeded, tenant, to_be_retried,
+    Ledger, at, endpoint_id, failed, held, pending, succeeded, tenant, to_be_retried,
 };
 
 #[tokio::test]
@@ -234,9 +234,7 @@ async fn deliveries_are_deferred_held_and_discarded_only_while_open() {
         .unwrap();
     let both = [(acme.clone(), open.clone()), (acme.clone(), ended.clone())];
 
-    let times = both
-        .clone()
-        .map(|(tenant, id)| put_off(&tenant, &id, at(90), false));
+    let times = both.clone().map(|(tenant, id)| (tenant, id, at(90)));
     store.defer(&times).await.unwrap();
     assert_eq!(
         ledger.find(&acme, &open).await.next_attempt_at,

@@ -12,7 +12,7 @@ use signpost_domain::{
 };
 use signpost_store::{
     Delivery, EndpointSettings, FanoutEvent, FanoutResult, InitialState, KeyRing, NewAttempt,
-    NewDelivery, NextState, PutOff, Settlement, Store, StoreConfig,
+    NewDelivery, NextState, Settlement, Store, StoreConfig,
 };
 use signpost_testkit::Database;
 
@@ -270,20 +270,5 @@ fn attempt(number: u32, second: i64, outcome: Outcome, status: u16) -> NewAttemp
         error: None,
         next_attempt_at: None,
         retry_reason: None,
-    }
-}
-
-/// A delivery that is put off.
-pub(crate) fn put_off(
-    tenant: &TenantId,
-    id: &DeliveryId,
-    due_at: DateTime<Utc>,
-    keeps_claims: bool,
-) -> PutOff {
-    PutOff {
-        tenant: tenant.clone(),
-        id: id.clone(),
-        due_at,
-        keeps_claims,
     }
 }
