@@ -73,7 +73,7 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 2)]
     dispatchers: usize,
     /// Connections that publish
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 256)]
     connections: usize,
     /// Deliveries on their way in a closed loop
     #[arg(long, value_name = "N", default_value_t = 1024)]

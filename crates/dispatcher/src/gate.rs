@@ -35,7 +35,7 @@ pub struct GateConfig {
 /// the other slow ones.
 const SLOW: Duration = Duration::from_secs(1);
 /// Longest expected wait in the process; what would wait longer is deferred.
-const SHORT_WAIT: Duration = Duration::from_millis(250);
+const SHORT_WAIT: Duration = Duration::from_secs(1);
 /// Most deliveries that wait in the process for one endpoint.
 const MAX_WAITING: usize = 1_000;
 /// Deferred deliveries of an endpoint without a rate limit come back at least this often, so that

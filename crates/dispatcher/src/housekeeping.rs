@@ -1,7 +1,7 @@
 //! Forgetting: old bodies and rows, and everything of tenants that were erased. In small steps
 //! with pauses between them, by the replica that reconciles.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use signpost_broker::Broker;
@@ -16,8 +16,11 @@ const ROUND: Duration = Duration::from_secs(5);
 const RETENTION_EVERY: Duration = Duration::from_secs(600);
 /// Rows of one step: a step takes some 10 ms.
 const STEP: u32 = 500;
-/// The pause after a step, so that forgetting takes a fraction of the database's time.
+/// The shortest pause after a step.
 const PAUSE: Duration = Duration::from_millis(40);
+/// A pause is this many times as long as the step took, so that forgetting takes a tenth of one
+/// connection's time at most, and less of a busy database.
+const PAUSE_FACTOR: u32 = 9;
 /// How long the answers to requests with an `Idempotency-Key` are kept.
 const IDEMPOTENCY_KEYS_FOR: TimeDelta = TimeDelta::hours(24);
 
@@ -62,6 +65,14 @@ pub(crate) async fn run(context: Arc<Context>, broker: Broker, retention: Retent
     }
 }
 
+/// Makes a step, and pauses in proportion to what it took.
+async fn at_leisure<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let started = tokio::time::Instant::now();
+    let done = step.await?;
+    tokio::time::sleep((started.elapsed() * PAUSE_FACTOR).max(PAUSE)).await;
+    Ok(done)
+}
+
 async fn forget_old(context: &Context, retention: Retention) -> Result<(), StoreError> {
     let now = context.clock.now();
     let (bodies, rows) = (before(now, retention.bodies), before(now, retention.rows));
@@ -95,24 +106,22 @@ async fn forget_of(
     let mut forgotten = 0;
     loop {
         let step = context.store.clear_bodies_step(tenant, bodies, STEP);
-        let step = step.await?;
+        let step = at_leisure(step).await?;
         forgotten += step.rows;
         if step.is_done {
             break;
         }
-        tokio::time::sleep(PAUSE).await;
     }
     let mut position = RetentionPosition::default();
     loop {
         let step = context
             .store
             .delete_rows_step(tenant, rows, STEP, &mut position);
-        let step = step.await?;
+        let step = at_leisure(step).await?;
         forgotten += step.rows;
         if step.is_done {
             return Ok(forgotten);
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -122,14 +131,13 @@ async fn erase_tenants(context: &Context, broker: &Broker) -> Result<(), StoreEr
     for tenant in context.store.tenants_being_erased().await? {
         loop {
             let step = context.store.erase_step(&tenant, context.clock.now(), STEP);
-            let step = step.await?;
+            let step = at_leisure(step).await?;
             if step.is_done {
                 tracing::info!(tenant.id = %tenant, "tenant erased");
             }
             if step.is_done || step.removed == 0 {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
         }
         let of_tenant = format!("{tenant}.");
         let rejected = broker.rejected();

@@ -8,6 +8,10 @@ use signpost_dispatcher::{Args, run};
 use signpost_runtime::{Lifecycle, Stopped, error_chain, lifecycle::Signals, telemetry};
 use tokio::net::TcpListener;
 
+/// Many small allocations from several threads: the system's allocator took a tenth of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = match Args::parse().check() {
