@@ -22,6 +22,8 @@ use crate::{
 
 /// The wait before a publish or a query that failed for now is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The wait of a delivery whose place did not come; the gate gives it a slot when it is back.
+const OUT_OF_LINE: Duration = Duration::from_secs(1);
 /// The wait after a fault of our own, such as no file descriptors.
 const OWN_FAULT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -66,10 +68,13 @@ pub(crate) fn start(
     context.work("attempt", async move {
         let place = match verdict {
             Verdict::Start(place) => place,
-            Verdict::Wait(waiting) => match task_context.gates.wait(waiting).await {
-                Some(place) => place,
-                None => return,
-            },
+            Verdict::Wait(waiting) => {
+                let Some(place) = task_context.gates.wait(waiting).await else {
+                    defer(&task_context, open, OUT_OF_LINE, Deferral::Gate).await;
+                    return;
+                };
+                place
+            }
             Verdict::Defer(wait) => {
                 defer(&task_context, open, wait, Deferral::Gate).await;
                 return;

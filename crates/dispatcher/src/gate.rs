@@ -36,6 +36,9 @@ pub struct GateConfig {
 const SLOW: Duration = Duration::from_secs(1);
 /// Longest expected wait in the process; what would wait longer is deferred.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait there, however long it was expected to be. The ledger has given the delivery a lease
+/// for one attempt; one that waits on while the receiver hangs would outlive it, and be made twice.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Most deliveries that wait in the process for one endpoint.
 const MAX_WAITING: usize = 1_000;
 /// Deferred deliveries of an endpoint without a rate limit come back at least this often, so that
@@ -96,10 +99,11 @@ pub struct Place {
     _slow: Option<OwnedSemaphorePermit>,
 }
 
-/// A place in the short line in front of one endpoint.
+/// A place in the short line in front of one endpoint. Dropping it leaves the line.
 #[derive(Debug)]
 pub struct Waiting {
     gate: Arc<Gate>,
+    is_served: bool,
 }
 
 /// What an attempt says about its receiver's health.
@@ -179,12 +183,21 @@ impl Gates {
         state.refuse(now, gate.in_flight_limit)
     }
 
-    /// Waits for the place that [`Verdict::Wait`] promised.
+    /// Waits for the place that [`Verdict::Wait`] promised. `None`: it did not come as soon as was
+    /// expected, since the receiver has become slow; put the delivery off.
     pub async fn wait(&self, waiting: Waiting) -> Option<Place> {
+        // Cancel-safe: a place that was not given out stays where it is, and the line is left.
+        tokio::time::timeout(LONGEST_WAIT, self.wait_for_place(waiting))
+            .await
+            .ok()?
+    }
+
+    async fn wait_for_place(&self, mut waiting: Waiting) -> Option<Place> {
         let gate = Arc::clone(&waiting.gate);
         // Semaphores of this module are never closed; if they were, there would be no place.
         let endpoint = Arc::clone(&gate.places).acquire_owned().await.ok()?;
         let process = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        waiting.is_served = true;
         drop(waiting);
         let now = tokio::time::Instant::now().into_std();
         if let Some(rate) = &mut gate.lock().rate {
@@ -229,6 +242,7 @@ fn wait(gate: &Arc<Gate>, state: &mut GateState) -> Option<Verdict> {
     state.waiting += 1;
     Some(Verdict::Wait(Waiting {
         gate: Arc::clone(gate),
+        is_served: false,
     }))
 }
 
@@ -319,6 +333,9 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let mut state = self.gate.lock();
         state.waiting = state.waiting.saturating_sub(1);
+        if !self.is_served {
+            state.breaker.withdraw();
+        }
     }
 }
 

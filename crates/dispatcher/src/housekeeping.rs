@@ -1,9 +1,10 @@
 //! Forgetting: old bodies and rows, and everything of tenants that were erased. In small steps
 //! with pauses between them, by the replica that reconciles.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::{FutureExt, future::BoxFuture};
 use signpost_broker::Broker;
 use signpost_domain::TenantId;
 use signpost_store::{RetentionPosition, StoreError};
@@ -66,7 +67,7 @@ pub(crate) async fn run(context: Arc<Context>, broker: Broker, retention: Retent
 }
 
 /// Makes a step, and pauses in proportion to what it took.
-async fn at_leisure<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+async fn at_leisure<T>(step: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
     let started = tokio::time::Instant::now();
     let done = step.await?;
     tokio::time::sleep((started.elapsed() * PAUSE_FACTOR).max(PAUSE)).await;
@@ -106,7 +107,7 @@ async fn forget_of(
     let mut forgotten = 0;
     loop {
         let step = context.store.clear_bodies_step(tenant, bodies, STEP);
-        let step = at_leisure(step).await?;
+        let step = at_leisure(step.boxed()).await?;
         forgotten += step.rows;
         if step.is_done {
             break;
@@ -117,7 +118,7 @@ async fn forget_of(
         let step = context
             .store
             .delete_rows_step(tenant, rows, STEP, &mut position);
-        let step = at_leisure(step).await?;
+        let step = at_leisure(step.boxed()).await?;
         forgotten += step.rows;
         if step.is_done {
             return Ok(forgotten);
@@ -131,7 +132,7 @@ async fn erase_tenants(context: &Context, broker: &Broker) -> Result<(), StoreEr
     for tenant in context.store.tenants_being_erased().await? {
         loop {
             let step = context.store.erase_step(&tenant, context.clock.now(), STEP);
-            let step = at_leisure(step).await?;
+            let step = at_leisure(step.boxed()).await?;
             if step.is_done {
                 tracing::info!(tenant.id = %tenant, "tenant erased");
             }

@@ -101,6 +101,11 @@ fn three_digits(rate: f64) -> String {
     }
 }
 
+/// The heading of a column whose name the server gave.
+fn heading(name: &str) -> String {
+    name.replace('_', " ").to_uppercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,9 +127,4 @@ mod tests {
             ["0", "1", "0.0000231", "0.333", "12.3", "1000", "1240"]
         );
     }
-}
-
-/// The heading of a column whose name the server gave.
-fn heading(name: &str) -> String {
-    name.replace('_', " ").to_uppercase()
 }

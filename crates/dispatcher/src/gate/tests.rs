@@ -129,3 +129,20 @@ fn idle_gates_are_forgotten() {
     }
     assert!(gates.by_endpoint.lock().unwrap().len() < 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_leaves_the_line_and_takes_no_place() {
+    let now = tokio::time::Instant::now().into_std();
+    let gates = gates(100, 1);
+    let id = endpoint(1);
+    let held = start(&gates, &id, now);
+    let Verdict::Wait(waiting) = gates.admit(&id, None, now) else {
+        panic!("nothing is known of the receiver yet");
+    };
+    assert!(
+        gates.wait(waiting).await.is_none(),
+        "the place did not come"
+    );
+    held.finish(Health::Good, None, now);
+    start(&gates, &id, now).finish(Health::Good, None, now);
+}
