@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event_type::is_word;
+use crate::{event_type::is_word, operator_event::OperatorEvent};
 
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,7 @@ pub struct PatternError(String);
 
 /// An exact type, `*` for everything, `post.*` for all below `post`, or `*` in place of one word.
 ///
+/// `*` alone leaves operator events out; they are asked for by name, as `delivery.failed`.
 /// As the last word `*` stands for one or more words (`post.*` matches `post.created` and
 /// `post.comment.created`, but not `post`); elsewhere it stands for exactly one.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,8 +47,13 @@ impl Pattern {
         !self.0.contains('*')
     }
 
-    /// Whether an event of this type is wanted.
+    /// Whether an event of this type is wanted. `*` alone means everything that happens in the
+    /// tenant's own world: operator events must be asked for, as by `delivery.failed` or
+    /// `endpoint.*`. Otherwise each endpoint would be told of its own failures.
     pub fn matches(&self, event_type: &str) -> bool {
+        if self.0.as_ref() == "*" {
+            return !OperatorEvent::TYPES.contains(&event_type);
+        }
         let mut words = event_type.split('.');
         let mut wanted = self.0.split('.').peekable();
         while let Some(want) = wanted.next() {
@@ -93,6 +99,12 @@ mod tests {
         let cases = [
             ("*", "a", true),
             ("*", "a.b.c", true),
+            ("*", "delivery.failed", false),
+            ("delivery.failed", "delivery.failed", true),
+            ("*.failed", "delivery.failed", true),
+            ("endpoint.*", "endpoint.paused", true),
+            ("endpoint.*", "endpoint.added", true),
+            ("*", "endpoint.added", true),
             ("post.created", "post.created", true),
             ("post.created", "post.updated", false),
             ("post.created", "post.created.again", false),

@@ -146,7 +146,9 @@ pub struct EndpointSettings {
         example = "https://example.com/hooks"
     )]
     url: String,
-    /// Event types, `*` for everything, `post.*`, `*.created`.
+    /// Event types, `*` for everything, `post.*`, `*.created`. Signpost's own events
+    /// (`endpoint.disabled`, `endpoint.paused`, `endpoint.recovering`, `delivery.failed`) must be
+    /// asked for: `*` leaves them out.
     #[schema(min_items = 1, max_items = 100, example = json!(["license.*"]))]
     events: Vec<String>,
     /// Conditions on the data, written as MongoDB queries are.
