@@ -1,7 +1,7 @@
 //! Publishes operator events. Like any other event they go to `signpost.events`, and are
 //! announced only after the ledger has what they tell of.
 
-use signpost_broker::EventMessage;
+use signpost_broker::{DeliveryMessage, EventMessage};
 use signpost_domain::{Event, EventId, EventType, OperatorEvent, TenantId};
 
 use crate::{context::Context, dispatch};
@@ -26,4 +26,28 @@ pub(crate) async fn announce(context: &Context, tenant: &TenantId, what: &Operat
     let mut message = EventMessage::encode(&event, None);
     message.properties = message.properties.with_app_id(APP_ID);
     dispatch::publish_confirmed(context, message).await;
+}
+
+/// Announces that a delivery has ended without success; but not one of an operator event, which
+/// would go round in circles.
+pub(crate) async fn delivery_failed(
+    context: &Context,
+    message: &DeliveryMessage,
+    attempt_count: u32,
+    last_status_code: Option<u16>,
+    reason: String,
+) {
+    if OperatorEvent::is_type(&message.event_type) {
+        return;
+    }
+    let event = OperatorEvent::DeliveryFailed {
+        delivery_id: message.delivery_id.clone(),
+        event_id: message.event_id.clone(),
+        event_type: message.event_type.clone(),
+        endpoint_id: message.endpoint_id.clone(),
+        attempt_count,
+        last_status_code,
+        reason,
+    };
+    announce(context, &message.tenant, &event).await;
 }

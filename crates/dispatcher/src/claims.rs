@@ -50,16 +50,9 @@ pub(crate) async fn run(
     mut queue: mpsc::Receiver<Question>,
     stop: CancellationToken,
 ) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    loop {
-        tokio::select! {
-            biased;
-            // Cancel-safe: recv_many takes nothing unless it completes.
-            received = queue.recv_many(&mut batch, MAX_BATCH) => if received == 0 { return },
-            () = stop.cancelled() => return,
-        }
+    while let Some(batch) = ledger::next_batch(&mut queue, MAX_BATCH, &stop).await {
         let (claims, answers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
+            .into_iter()
             .map(|question| (question.claim, question.answer))
             .unzip();
         let claimed = ledger::ask(&context, "claiming attempts", || {

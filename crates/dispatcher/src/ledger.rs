@@ -6,6 +6,8 @@ use chrono::DateTime;
 use signpost_broker::DeliveryMessage;
 use signpost_store::{DueDelivery, StoreError};
 use signpost_wire::EventParts;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{context::Context, dispatch};
 
@@ -43,6 +45,23 @@ where
         tokio::time::sleep(pause).await;
         pause = longer(pause);
     }
+}
+
+/// What has come to be written while the last batch was: up to `max`, without waiting for more.
+/// `None`: stopped, with nothing left.
+pub(crate) async fn next_batch<T>(
+    queue: &mut mpsc::Receiver<T>,
+    max: usize,
+    stop: &CancellationToken,
+) -> Option<Vec<T>> {
+    let mut batch = Vec::new();
+    let received = tokio::select! {
+        biased;
+        // Cancel-safe: recv_many takes nothing unless it completes.
+        received = queue.recv_many(&mut batch, max) => received,
+        () = stop.cancelled() => 0,
+    };
+    (received > 0).then_some(batch)
 }
 
 /// Publishes a delivery that the ledger has and the broker may have lost. The copy asks the ledger

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    announce::announce,
+    announce::{self, announce},
     attempt::{OpenDelivery, Settled},
     context::Context,
     dispatch, ledger,
@@ -113,15 +113,8 @@ pub(crate) async fn run(
     mut queue: mpsc::Receiver<Entry>,
     stop: CancellationToken,
 ) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    loop {
-        tokio::select! {
-            biased;
-            // Cancel-safe: recv_many takes nothing unless it completes.
-            received = queue.recv_many(&mut batch, MAX_BATCH) => if received == 0 { return },
-            () = stop.cancelled() => return,
-        }
-        write(&context, std::mem::take(&mut batch)).await;
+    while let Some(batch) = ledger::next_batch(&mut queue, MAX_BATCH, &stop).await {
+        write(&context, batch).await;
     }
 }
 
@@ -274,19 +267,8 @@ fn fail(context: &Arc<Context>, settled: Settled, attempt_count: u32, reason: St
                 announce(&context, tenant, &event).await;
             }
         }
-        // One about the failed delivery of another would go round in circles.
-        if !OperatorEvent::is_type(&message.event_type) {
-            let event = OperatorEvent::DeliveryFailed {
-                delivery_id: message.delivery_id.clone(),
-                event_id: message.event_id.clone(),
-                event_type: message.event_type.clone(),
-                endpoint_id: message.endpoint_id.clone(),
-                attempt_count,
-                last_status_code: settled.judged.status_code,
-                reason,
-            };
-            announce(&context, tenant, &event).await;
-        }
+        let status = settled.judged.status_code;
+        announce::delivery_failed(&context, message, attempt_count, status, reason).await;
         settled.open.ticket.done();
     });
 }

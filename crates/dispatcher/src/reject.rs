@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use signpost_broker::{Incoming, RejectReason, RejectedMessage, Rejection, topology::DELIVERIES};
-use signpost_domain::{DeliveryStatus, OperatorEvent};
+use signpost_domain::DeliveryStatus;
 
-use crate::{announce::announce, attempt::OpenDelivery, context::Context, dispatch, ledger};
+use crate::{announce, attempt::OpenDelivery, context::Context, dispatch, ledger};
 
 /// Publishes the message to `signpost.rejected` and acks it when that is confirmed.
 pub(crate) fn in_background(
@@ -62,18 +62,8 @@ pub(crate) async fn poison(context: &Arc<Context>, open: OpenDelivery) {
     };
     if is_news {
         context.metrics.count_finished(DeliveryStatus::Failed, 1);
-        let event = OperatorEvent::DeliveryFailed {
-            delivery_id: message.delivery_id.clone(),
-            event_id: message.event_id.clone(),
-            event_type: message.event_type.clone(),
-            endpoint_id: message.endpoint_id.clone(),
-            attempt_count: message.attempt.saturating_sub(1),
-            last_status_code: None,
-            reason: reason.to_owned(),
-        };
-        if !OperatorEvent::is_type(&message.event_type) {
-            announce(context, &message.tenant, &event).await;
-        }
+        let made = message.attempt.saturating_sub(1);
+        announce::delivery_failed(context, message, made, None, reason.to_owned()).await;
     }
     open.ticket.done();
 }
