@@ -5,6 +5,8 @@
 
 mod amqp;
 mod catalogs;
+// Only debug builds have crash points.
+#[cfg(debug_assertions)]
 mod crash_points;
 mod delivery;
 mod deploy;

@@ -1,19 +1,19 @@
 //! Named places where a test can make the process die, to see that nothing is lost there.
 //!
-//! Without the feature `crash-points`, which only the end to end tests switch on, these are empty
-//! functions. With it the variable `FAILPOINTS` says where and when, as the crate `fail` reads it:
-//! `after-post=20*off->return` lets twenty pass and dies at the next.
+//! Only debug builds have them; in release builds these are empty functions. The variable
+//! `FAILPOINTS` says where and when, as the crate `fail` reads it: `after-post=20*off->return` lets
+//! twenty pass and dies at the next.
 
 /// Ends the process without any clearing up, if a test wants it to end here.
 #[inline]
-#[cfg(not(feature = "crash-points"))]
+#[cfg(not(debug_assertions))]
 pub const fn crash_point(_name: &'static str) {}
 
 /// Ends the process without any clearing up, if a test wants it to end here.
-#[cfg(feature = "crash-points")]
+#[cfg(debug_assertions)]
 #[expect(
     clippy::disallowed_methods,
-    reason = "no configuration: an order of the end to end tests, whose builds alone have this"
+    reason = "no configuration: an order of the end to end tests, which debug builds alone obey"
 )]
 pub fn crash_point(name: &'static str) {
     static FROM_ENVIRONMENT: std::sync::Once = std::sync::Once::new();
