@@ -47,15 +47,7 @@ pub async fn send(app: &Parts, event: Event, endpoint: Endpoint) -> ApiResult<Te
         .unwrap_or(profile.policy.timeout);
     let now = app.clock.now();
     let delivery_id = DeliveryId::generate(now, rand::random());
-    store(
-        app,
-        &event,
-        &endpoint,
-        &profile,
-        &delivery_id,
-        now + timeout + MARGIN,
-    )
-    .await?;
+    store(app, &event, &endpoint, &profile, &delivery_id, now, timeout).await?;
 
     let parts = EventParts {
         id: event.id.as_str(),
@@ -130,7 +122,8 @@ async fn store(
     endpoint: &Endpoint,
     profile: &LoadedProfile,
     delivery_id: &DeliveryId,
-    lease_until: DateTime<Utc>,
+    now: DateTime<Utc>,
+    timeout: Duration,
 ) -> ApiResult<()> {
     let stored = FanoutEvent {
         content_hash: event.content_hash(),
@@ -140,14 +133,14 @@ async fn store(
             id: delivery_id.clone(),
             endpoint_id: endpoint.id.clone(),
             state: InitialState::Pending {
-                next_attempt_at: lease_until,
+                next_attempt_at: now + timeout + MARGIN,
             },
             profile: profile.name.clone(),
             profile_version: profile.version,
             trigger: Trigger::Test,
         }],
     };
-    app.store.insert_fanout(app.clock.now(), &[stored]).await?;
+    app.store.insert_fanout(now, &[stored]).await?;
     Ok(())
 }
 

@@ -4,14 +4,13 @@
 //! the reconciler brings what is due to the broker at its own bounded rate.
 
 use chrono::{DateTime, Utc};
-use signpost_domain::{DeliveryId, DeliveryStatus, EndpointId, EventId, TenantId, Trigger};
+use signpost_domain::{DeliveryId, EndpointId, EventId, TenantId, Trigger};
 use sqlx::{Connection as _, Row as _};
 
 use crate::{
     NewDelivery, Store, StoreError,
     fanout::DeliveryColumns,
     page::{highest_id_until, lowest_id_since},
-    row::word,
 };
 
 /// Deliveries recovered in one statement; locks and the write-ahead log stay small.
@@ -22,8 +21,8 @@ const RECOVER_STEP: i64 = 1000;
 pub enum Reset {
     /// It is pending again.
     Done,
-    /// It is pending anyway: its next attempt comes by itself.
-    StillPending,
+    /// An attempt is under way or about to begin.
+    UnderWay,
     /// Its event's data is no longer kept.
     DataGone,
     /// There is no such delivery.
@@ -31,8 +30,8 @@ pub enum Reset {
 }
 
 impl Store {
-    /// Starts a delivery again that is not pending: due at `due_at`, with all its automatic
-    /// retries.
+    /// Starts a delivery again that has ended, is held or waits for a retry: due at `due_at`, with
+    /// all its automatic retries.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
@@ -44,7 +43,8 @@ impl Store {
         due_at: DateTime<Utc>,
     ) -> Result<Reset, StoreError> {
         let select = "
-            SELECT d.status, e.data IS NOT NULL AS has_data
+            SELECT d.status = 'pending' AND (d.claims > 0 OR d.attempt_count = 0) AS is_under_way,
+                e.data IS NOT NULL AS has_data
             FROM deliveries d LEFT JOIN events e ON e.tenant = d.tenant AND e.id = d.event_id
             WHERE d.tenant = $1 AND d.id = $2 FOR UPDATE OF d";
         let update = "
@@ -58,8 +58,8 @@ impl Store {
             let Some(row) = query.fetch_optional(&mut *tx).await? else {
                 return Ok(Reset::Missing);
             };
-            if word(&row, "status", DeliveryStatus::parse)? == DeliveryStatus::Pending {
-                return Ok(Reset::StillPending);
+            if row.try_get::<bool, _>("is_under_way")? {
+                return Ok(Reset::UnderWay);
             }
             if !row.try_get::<bool, _>("has_data")? {
                 return Ok(Reset::DataGone);

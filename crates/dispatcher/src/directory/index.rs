@@ -1,54 +1,89 @@
-//! Which endpoints of a tenant want an event type: exact types by name, patterns by first word.
+//! Which endpoints of a tenant want an event type: their patterns as a tree, a word a step.
 //!
-//! So an event is compared with the few endpoints that could want it, not with all of them.
+//! So an event costs the words of its type, not the patterns of the tenant.
 
 use std::collections::HashMap;
 
-use signpost_domain::Pattern;
+use signpost_domain::{EventType, OperatorEvent, Pattern};
 
 /// Positions of endpoints by what they want.
 #[derive(Debug, Default)]
 pub(super) struct PatternIndex {
-    exact: HashMap<Box<str>, Vec<u32>>,
-    by_first_word: HashMap<Box<str>, Vec<(Pattern, u32)>>,
-    any_first_word: Vec<(Pattern, u32)>,
+    root: Node,
+    /// Those that want `*`, which leaves operator events out: see [`Pattern::matches`].
+    everything: Vec<u32>,
+}
+
+/// What may follow the words that lead here.
+#[derive(Debug, Default)]
+struct Node {
+    next: HashMap<Box<str>, Node>,
+    /// What follows a `*` that stands for exactly one word.
+    any: Option<Box<Node>>,
+    /// Patterns that end here.
+    ending: Vec<u32>,
+    /// Patterns whose last word is a `*` for all that may follow here.
+    open: Vec<u32>,
 }
 
 impl PatternIndex {
     /// Adds an endpoint's pattern.
     pub(super) fn add(&mut self, pattern: &Pattern, position: u32) {
         let text = pattern.as_str();
-        let first = text.split('.').next().unwrap_or(text);
-        if pattern.is_exact() {
-            self.exact.entry(text.into()).or_default().push(position);
-        } else if first == "*" {
-            self.any_first_word.push((pattern.clone(), position));
+        if text == "*" {
+            self.everything.push(position);
+            return;
+        }
+        let (words, is_open) = match text.strip_suffix(".*") {
+            Some(words) => (words, true),
+            None => (text, false),
+        };
+        let mut node = &mut self.root;
+        for word in words.split('.') {
+            node = if word == "*" {
+                node.any.get_or_insert_default()
+            } else {
+                node.next.entry(word.into()).or_default()
+            };
+        }
+        if is_open {
+            node.open.push(position);
         } else {
-            self.by_first_word
-                .entry(first.into())
-                .or_default()
-                .push((pattern.clone(), position));
+            node.ending.push(position);
         }
     }
 
     /// The positions of all endpoints that want the type, in ascending order, each once.
-    pub(super) fn matching(&self, event_type: &str) -> Vec<u32> {
-        let first = event_type.split('.').next().unwrap_or(event_type);
-        let mut found = self.exact.get(event_type).cloned().unwrap_or_default();
-        let patterns = self
-            .by_first_word
-            .get(first)
-            .into_iter()
-            .flatten()
-            .chain(&self.any_first_word);
-        found.extend(
-            patterns
-                .filter(|(pattern, _)| pattern.matches(event_type))
-                .map(|(_, at)| *at),
-        );
+    pub(super) fn matching(&self, event_type: &EventType) -> Vec<u32> {
+        let mut found = Vec::new();
+        if !OperatorEvent::is_type(event_type) {
+            found.extend(&self.everything);
+        }
+        self.root.collect(Some(event_type.as_str()), &mut found);
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+impl Node {
+    /// `rest` is what of the type is still to be read.
+    fn collect(&self, rest: Option<&str>, found: &mut Vec<u32>) {
+        let Some(rest) = rest else {
+            found.extend(&self.ending);
+            return;
+        };
+        found.extend(&self.open);
+        let (word, rest) = match rest.split_once('.') {
+            Some((word, rest)) => (word, Some(rest)),
+            None => (rest, None),
+        };
+        if let Some(node) = self.next.get(word) {
+            node.collect(rest, found);
+        }
+        if let Some(node) = &self.any {
+            node.collect(rest, found);
+        }
     }
 }
 
@@ -67,6 +102,8 @@ mod tests {
             "user.created",
             "*.*.created",
             "post.*.created",
+            "*.failed",
+            "*.*",
         ];
         let parsed: Vec<_> = patterns
             .iter()
@@ -84,13 +121,17 @@ mod tests {
             "post",
             "created",
             "a.b.c.d",
+            "delivery.failed",
         ] {
             let scan: Vec<u32> = (0..)
                 .zip(&parsed)
-                .filter(|(at, pattern)| pattern.matches(event_type) || *at == 1)
+                .filter(|(at, pattern)| {
+                    pattern.matches(event_type) || *at == 1 && parsed[0].matches(event_type)
+                })
                 .map(|(at, _)| at)
                 .collect();
-            assert_eq!(index.matching(event_type), scan, "{event_type}");
+            let event_type = EventType::parse(event_type).unwrap();
+            assert_eq!(index.matching(&event_type), scan, "{event_type}");
         }
     }
 }

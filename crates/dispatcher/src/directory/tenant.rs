@@ -81,7 +81,7 @@ impl TenantDirectory {
                 serde_json::from_slice(&event.data).unwrap_or(serde_json::Value::Null)
             })),
         };
-        let candidates = self.index.matching(event.event_type.as_str());
+        let candidates = self.index.matching(&event.event_type);
         candidates
             .into_iter()
             .filter_map(|position| self.at(position))

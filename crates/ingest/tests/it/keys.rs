@@ -144,7 +144,8 @@ async fn what_is_no_key_is_refused() {
     let service = Service::start().await;
     let manager = service.tenant("acme").await;
     let right = manager.key.clone().unwrap();
-    let mistyped = format!("{}0", &right[..right.len() - 1]);
+    let last = if right.ends_with('0') { '1' } else { '0' };
+    let mistyped = format!("{}{last}", &right[..right.len() - 1]);
     for wrong in [
         "",
         "sp_",

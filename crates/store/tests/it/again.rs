@@ -1,7 +1,7 @@
 //! Deliveries once more: retried, replayed, recovered.
 
 use signpost_domain::{DeliveryId, DeliveryStatus, EventId, Trigger};
-use signpost_store::{NewDelivery, Reset};
+use signpost_store::{AttemptClaim, Claim, NewDelivery, Reset};
 
 use crate::support::{
     Ledger, at, days, endpoint_id, failed, held, new_delivery, pending, succeeded, tenant,
@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn an_ended_delivery_starts_again_with_all_its_retries() {
+async fn a_delivery_that_waits_or_has_ended_starts_again_with_all_its_retries() {
     let ledger = Ledger::new().await;
     let store = &ledger.store;
     let (acme, endpoint) = (tenant("acme"), endpoint_id());
@@ -22,11 +22,24 @@ async fn an_ended_delivery_starts_again_with_all_its_retries() {
             .await
             .unwrap()
     };
-    assert_eq!(reset(5).await, Reset::StillPending);
+    assert_eq!(reset(5).await, Reset::UnderWay, "a first attempt");
     store
         .settle(&[to_be_retried(&acme, &delivery, 1, 1)])
         .await
         .unwrap();
+    assert_eq!(reset(6).await, Reset::Done, "it waits for a retry");
+    let row = ledger.find(&acme, &delivery).await;
+    assert_eq!((row.next_attempt_at, row.retries_used), (Some(at(6)), 0));
+    let claim = AttemptClaim {
+        tenant: acme.clone(),
+        delivery_id: delivery.clone(),
+        number: 2,
+        is_reconcilers: false,
+        lease_until: at(20),
+    };
+    let claimed = store.claim_attempts(&[claim], at(7)).await.unwrap();
+    assert_eq!(claimed, [Claim::Ours]);
+    assert_eq!(reset(8).await, Reset::UnderWay, "it has been claimed");
     store
         .settle(&[failed(&acme, &delivery, 2, 11)])
         .await

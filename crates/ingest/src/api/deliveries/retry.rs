@@ -16,7 +16,7 @@ use crate::{
 
 /// Makes a delivery once more
 ///
-/// At once, whatever its status; automatic retries follow as for a new delivery.
+/// At once, also one that waits for its next retry; automatic retries follow as for a new delivery.
 #[utoipa::path(
     post, path = "/v1/tenants/{tenant}/deliveries/{id}/retry", tag = "Deliveries",
     params(
@@ -25,6 +25,7 @@ use crate::{
     ),
     responses(
         (status = 202, description = "It is on its way", body = DeliveryBody),
+        (status = 409, description = "An attempt of it is under way or about to begin"),
         (status = 410, description = "The event's data is no longer kept"),
     )
 )]
@@ -42,8 +43,8 @@ pub async fn handler(
         .await?
     {
         Reset::Done => resend::publish(&app, &tenant, &id).await,
-        Reset::StillPending => {
-            let detail = "This delivery is pending: its next attempt comes by itself.";
+        Reset::UnderWay => {
+            let detail = "An attempt of this delivery is under way or about to begin.";
             return Err(ApiError::new(ErrorCode::Conflict, detail));
         }
         Reset::DataGone => {
