@@ -1,6 +1,7 @@
 //! Paused and disabled endpoints, replay and retry by hand.
 
 use serde_json::json;
+use signpost_testkit::wait_until;
 
 use crate::world::{PATIENCE, Plan, World};
 
@@ -70,4 +71,35 @@ async fn a_failed_delivery_can_be_tried_again_and_an_event_replayed() {
         .expect(&[202]);
     let requests = world.receiver.wait_for_on("/r", 3, PATIENCE).await;
     assert_eq!(requests[0].body, requests[2].body);
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_for_its_retry_can_be_sent_at_once() {
+    let world = World::start(Plan::default()).await;
+    world.tenant("acme").await;
+    world
+        .endpoint("acme", "/w", json!({"retry": {"delays": ["10m"]}}))
+        .await;
+    world.receiver.replies_on("/w", [500, 200]);
+    world.event("acme", "a.b", json!({})).await;
+    world.receiver.wait_for_on("/w", 1, PATIENCE).await;
+    let waiting = world.until_deliveries("acme", "", &["pending"], 1).await;
+    let path = format!(
+        "/v1/tenants/acme/deliveries/{}/retry",
+        waiting[0]["id"].as_str().unwrap()
+    );
+    // Until its first attempt is recorded the answer is 409.
+    wait_until("it is sent again", PATIENCE, async || {
+        let answer = world.api.post(&path, &json!({})).await.expect(&[202, 409]);
+        if answer.status == 202 {
+            Ok(())
+        } else {
+            Err(answer.status)
+        }
+    })
+    .await;
+    let deliveries = world.until_deliveries("acme", "", &["succeeded"], 1).await;
+    let delivery = world.delivery("acme", &deliveries[0]).await;
+    assert_eq!(delivery["attempts"][1]["trigger"], "manual");
+    assert_eq!(delivery["attempts"].as_array().unwrap().len(), 2);
 }

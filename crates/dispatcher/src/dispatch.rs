@@ -126,10 +126,7 @@ pub(crate) async fn defer(
 ///
 /// A publish without an answer may have arrived all the same; then there are two messages for one
 /// attempt, and the ledger gives it to one of them. While the broker is away nothing is tried.
-pub(crate) async fn publish_until_confirmed(
-    context: &Context,
-    mut message: DeliveryMessage,
-) -> bool {
+pub(crate) async fn publish_until_confirmed(context: &Context, message: DeliveryMessage) -> bool {
     loop {
         while !context.publisher.is_up() {
             if context.lifecycle.is_stopping() {
@@ -147,7 +144,6 @@ pub(crate) async fn publish_until_confirmed(
             Err(error) if may_try_again(context, error) => {}
             Err(_) => return false,
         }
-        message.check_ledger = true;
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

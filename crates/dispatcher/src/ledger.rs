@@ -108,7 +108,6 @@ async fn message(context: &Context, row: DueDelivery) -> Option<DeliveryMessage>
             .map_or(DateTime::UNIX_EPOCH, dispatch::whole_millis),
         occurred_at: row.occurred_at,
         profile_version: row.profile_version.unsigned_abs(),
-        check_ledger: true,
         body,
         tenant: row.tenant,
         event_id: row.event_id,

@@ -234,7 +234,6 @@ fn retry(context: &Arc<Context>, settled: Settled, at: DateTime<Utc>) {
     message.retries_used += 1;
     message.trigger = Trigger::Retry;
     message.due_at = dispatch::whole_millis(at);
-    message.check_ledger = false;
     let delay = (at - settled.finished_at).to_std().unwrap_or_default();
     context.metrics.count_retry(context.tiers.pick(delay));
     let task_context = Arc::clone(context);

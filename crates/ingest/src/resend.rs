@@ -60,7 +60,6 @@ async fn render(app: &Parts, row: DueDelivery) -> ApiResult<Option<DeliveryMessa
         due_at: due_at.trunc_subsecs(3),
         occurred_at: row.occurred_at,
         profile_version: u32::try_from(row.profile_version).unwrap_or(0),
-        check_ledger: true,
         body: profile.wire.render_body(&event, data),
         tenant: row.tenant,
         event_id: row.event_id,

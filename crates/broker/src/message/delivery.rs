@@ -45,9 +45,6 @@ pub struct DeliveryMessage {
     pub profile: String,
     /// Its version.
     pub profile_version: u32,
-    /// Whether to look into the ledger before the attempt: set on copies that the reconciler
-    /// sends.
-    pub check_ledger: bool,
     /// Trace context of the event.
     pub traceparent: Option<String>,
     /// The request body.
@@ -85,9 +82,6 @@ impl DeliveryMessage {
             .text("signpost-occurred-at", &occurred_at)
             .text("signpost-profile", &self.profile)
             .int("signpost-profile-version", i64::from(self.profile_version));
-        if self.check_ledger {
-            headers = headers.flag("signpost-check-ledger", true);
-        }
         if let Some(traceparent) = &self.traceparent {
             headers = headers.text(event::TRACEPARENT, traceparent);
         }
@@ -133,7 +127,6 @@ impl DeliveryMessage {
             occurred_at: event::parse_time(occurred_at).map_err(bad)?,
             profile: fields.text("signpost-profile")?.to_owned(),
             profile_version: fields.u32("signpost-profile-version")?,
-            check_ledger: incoming.properties.flag("signpost-check-ledger") == Some(true),
             traceparent: incoming
                 .properties
                 .text(event::TRACEPARENT)
@@ -194,7 +187,6 @@ mod tests {
             occurred_at: event::parse_time("2026-03-04T05:06:07.123456Z").unwrap(),
             profile: "standard-webhooks".to_owned(),
             profile_version: 1,
-            check_ledger: true,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             body: Bytes::from_static(
                 "{\"type\":\"license.created\",\"data\":{\"ä\":1.0}}".as_bytes(),
@@ -230,12 +222,11 @@ mod tests {
     #[test]
     fn what_is_not_set_stays_so() {
         let message = DeliveryMessage {
-            check_ledger: false,
             traceparent: None,
             ..message()
         };
         let publish = message.to_deliveries();
-        assert!(!publish.properties.has_header("signpost-check-ledger"));
+        assert!(!publish.properties.has_header(event::TRACEPARENT));
         assert_eq!(DeliveryMessage::decode(&received(&publish)), Ok(message));
     }
 
@@ -273,7 +264,7 @@ mod tests {
                 ..good.clone()
             };
             let decoded = DeliveryMessage::decode(&received(&publish));
-            let is_optional = ["signpost-check-ledger", "traceparent"].contains(&name.as_str());
+            let is_optional = name == event::TRACEPARENT;
             // These take any text.
             let is_text = [
                 "signpost-tenant",

@@ -82,14 +82,6 @@ impl Properties {
         }
     }
 
-    /// A header that holds true or false.
-    pub fn flag(&self, header: &str) -> Option<bool> {
-        match self.value(header)? {
-            AMQPValue::Boolean(flag) => Some(*flag),
-            _ => None,
-        }
-    }
-
     /// Whether there is such a header, of any type.
     pub fn has_header(&self, header: &str) -> bool {
         self.value(header).is_some()
@@ -221,13 +213,6 @@ impl Headers {
         self
     }
 
-    /// Adds true or false.
-    #[must_use]
-    pub fn flag(mut self, name: &str, value: bool) -> Self {
-        self.0.insert(short(name), AMQPValue::Boolean(value));
-        self
-    }
-
     /// All but these.
     pub(crate) fn without(self, names: &[&str]) -> Self {
         let kept = self.0.inner().iter();
@@ -334,7 +319,6 @@ mod tests {
         assert_eq!(properties.int("small"), Some(200));
         assert_eq!(properties.int("large"), Some(-1));
         assert_eq!(properties.int("text"), None);
-        assert_eq!(properties.flag("flag"), Some(true));
         assert_eq!(properties.text("missing"), None);
         assert!(properties.has_header("bytes") && !properties.has_header("missing"));
         assert_eq!(

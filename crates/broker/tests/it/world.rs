@@ -136,7 +136,6 @@ pub(crate) fn delivery(body: &str) -> DeliveryMessage {
         occurred_at: DateTime::from_timestamp(1_772_600_767, 0).unwrap(),
         profile: "standard-webhooks".to_owned(),
         profile_version: 1,
-        check_ledger: false,
         traceparent: None,
         body: Bytes::from(body.to_owned()),
     }

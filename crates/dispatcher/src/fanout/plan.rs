@@ -92,7 +92,6 @@ pub(super) fn first_message(
         occurred_at: event.occurred_at,
         profile: profile.name.clone(),
         profile_version: profile.version,
-        check_ledger: false,
         traceparent: traceparent.map(str::to_owned),
         body: delivery.body.clone(),
     }

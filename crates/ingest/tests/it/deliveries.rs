@@ -232,7 +232,6 @@ async fn a_retry_is_on_its_way_at_once_with_the_same_bytes() {
     assert_eq!(message.delivery_id, scene.delivery);
     assert_eq!((message.attempt, message.retries_used), (2, 0));
     assert_eq!(message.trigger, Trigger::Manual);
-    assert!(message.check_ledger);
     assert_eq!(
         message.body,
         r#"{"type":"license.created","timestamp":"2026-01-02T03:04:05.000000Z","data":{"b":1.50,"a":1}}"#
