@@ -11,6 +11,7 @@ mod deploy;
 mod examples;
 mod faults;
 mod operators;
+mod probe;
 mod references;
 mod retries;
 mod schemathesis;
