@@ -13,6 +13,7 @@ mod deploy;
 mod examples;
 mod faults;
 mod operators;
+mod probe;
 mod references;
 mod retries;
 mod schemathesis;

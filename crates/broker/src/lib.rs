@@ -25,8 +25,8 @@ pub use config::{BrokerConfig, BrokerUrl, BrokerUrlError, PublisherConfig, Topol
 pub use consumer::{Ack, Consumer, ConsumerConfig, ConsumerStatus, ConsumerView, Incoming};
 pub use declare::TopologyError;
 pub use message::{
-    DeliveryMessage, EventMessage, Headers, IncomingEvent, Properties, Publish, RejectReason,
-    RejectedMessage, Rejection,
+    DeliveryMessage, EventMessage, Headers, IncomingEvent, ProbeMessage, Properties, Publish,
+    RejectReason, RejectedMessage, Rejection,
 };
 pub use metrics::BrokerMetrics;
 pub use publisher::{PublishError, Publisher};

@@ -3,6 +3,7 @@
 //! * [`EventMessage`]: what publishers send to `signpost.events` (the public contract).
 //! * [`DeliveryMessage`]: an attempt that is due, between dispatchers.
 //! * [`RejectedMessage`]: what could not be read, with the reason.
+//! * [`ProbeMessage`]: shows that the way through both queues is open.
 //!
 //! Pure: bytes and properties in, values out. Nothing here may panic on any input. A message that
 //! is published anew gets fresh headers; those of the broker (`x-death` above all) are never
@@ -11,12 +12,14 @@
 mod cloud_event;
 mod delivery;
 mod event;
+mod probe;
 mod properties;
 mod reason;
 mod rejected;
 
 pub use delivery::DeliveryMessage;
 pub use event::{EventMessage, IncomingEvent};
+pub use probe::ProbeMessage;
 pub use properties::{Headers, Properties};
 pub use reason::{RejectReason, Rejection};
 pub use rejected::RejectedMessage;

@@ -12,7 +12,7 @@ use signpost_broker::{
     Broker, BrokerConfig, BrokerMetrics, BrokerUrl, BrokerUrlError, Consumer, ConsumerConfig,
     TopologyMode, topology,
 };
-use signpost_domain::{BreakerConfig, SystemClock, Tiers};
+use signpost_domain::{BreakerConfig, Clock, SystemClock, Tiers};
 use signpost_egress::{Egress, EgressConfig, PortRule, Rules};
 use signpost_runtime::{Lifecycle, Readiness, admin, error_chain};
 use signpost_store::{KeyRing, KeyRingError, Store, StoreConfig, StoreError};
@@ -30,6 +30,7 @@ use crate::{
     health::{self, Health},
     housekeeping::{self, Retention},
     metrics::Metrics,
+    probe::{self, Newest, ProbeAge},
     reconciler,
     recorder::{self, Recorder},
 };
@@ -81,7 +82,13 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
     let egress = Egress::new(&egress_config).map_err(Error::Egress)?;
     let (recorder, entries) = Recorder::new();
     let (claims, questions) = Claims::new();
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let newest_probe = Arc::new(Newest::new(clock.now()));
+    if config.probe_every.is_some() {
+        let age = ProbeAge::new(Arc::clone(&newest_probe), Arc::clone(&clock));
+        let age = age.map_err(Error::Metrics)?;
+        registry.register(Box::new(age)).map_err(Error::Metrics)?;
+    }
     let readiness = Readiness::new();
     let context = Arc::new(Context {
         directory: Directory::new(store.clone(), clock.clone(), Rules::new(&egress_config)),
@@ -96,6 +103,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         lifecycle: lifecycle.clone(),
         max_event_bytes: config.max_event_bytes,
         health: Health::default(),
+        newest_probe,
         leads: AtomicBool::new(false),
         clock,
         store,
@@ -117,6 +125,7 @@ pub fn run(config: Config, admin: TcpListener, lifecycle: Lifecycle) -> Result<(
         questions,
         prefetch: config.prefetch,
         retention: config.retention,
+        probe_every: config.probe_every,
         readiness,
     };
     lifecycle.spawn("dispatcher", parts.run());
@@ -179,6 +188,7 @@ struct Parts {
     questions: tokio::sync::mpsc::Receiver<claims::Question>,
     prefetch: u16,
     retention: Retention,
+    probe_every: Option<Duration>,
     readiness: Readiness,
 }
 
@@ -192,6 +202,7 @@ impl Parts {
             questions,
             prefetch,
             retention,
+            probe_every,
             readiness,
         } = self;
         let lifecycle = context.lifecycle.clone();
@@ -249,6 +260,9 @@ impl Parts {
             "reconciler",
             reconciler::run(Arc::clone(&context), broker.clone()),
         );
+        if let Some(every) = probe_every {
+            lifecycle.spawn("probe", probe::run(Arc::clone(&context), every));
+        }
 
         stop.cancelled().await;
         // The order matters: each step only waits for work that the steps before cannot add to.

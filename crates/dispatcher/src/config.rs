@@ -13,6 +13,8 @@ use crate::housekeeping::Retention;
 
 /// What is kept for a shorter time may be gone before anybody has looked at it.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(60);
+/// Probes more often than this would be load.
+const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 
 /// Fans events out to endpoints, signs, posts and retries. Any number of replicas may run.
 ///
@@ -71,6 +73,9 @@ pub struct Args {
     /// How long events' data and receivers' answers are kept: `7d`.
     #[arg(long, env = "SIGNPOST_BODY_RETENTION", default_value = "7d")]
     body_retention: String,
+    /// How often a probe is sent the whole way, for `signpost_e2e_delivery_age_seconds`; `off`: never.
+    #[arg(long, env = "SIGNPOST_PROBE_EVERY", default_value = "10s")]
+    probe_every: String,
     /// What is logged: a level, or `level,crate=level`.
     #[arg(long, env = "SIGNPOST_LOG", default_value = "info")]
     log: String,
@@ -128,6 +133,8 @@ pub struct Config {
     pub max_event_bytes: usize,
     /// How long things are kept.
     pub retention: Retention,
+    /// How often a probe is sent; `None` for never.
+    pub probe_every: Option<Duration>,
     /// Log filter.
     pub log: String,
     /// Log format.
@@ -218,6 +225,10 @@ impl Args {
             rows: kept("SIGNPOST_RETENTION", &self.retention),
             bodies: kept("SIGNPOST_BODY_RETENTION", &self.body_retention),
         };
+        let probe_every = read_probe_every(&self.probe_every).unwrap_or_else(|problem| {
+            problems.push(format!("SIGNPOST_PROBE_EVERY: {problem}"));
+            None
+        });
         if !(self.time_scale > 0.0 && self.time_scale <= 1.0) {
             problems.push("SIGNPOST_TEST_TIME_SCALE must be more than 0 and at most 1".to_owned());
         }
@@ -238,6 +249,7 @@ impl Args {
             declare_topology: matches!(self.topology, TopologyArg::Declare),
             max_event_bytes: self.max_event_bytes,
             retention,
+            probe_every,
             log: self.log,
             log_format: match self.log_format {
                 LogFormatArg::Pretty => LogFormat::Pretty,
@@ -248,6 +260,19 @@ impl Args {
             grace: signpost_domain::policy::MAX_TIMEOUT + Duration::from_secs(5),
         })
     }
+}
+
+/// `None` for `off`.
+fn read_probe_every(text: &str) -> Result<Option<Duration>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let every = parse_duration(text).map_err(|error| error.to_string())?;
+    if every < SHORTEST_PROBE {
+        let least = format_duration(SHORTEST_PROBE);
+        return Err(format!("{text} is too short: at least {least}, or off"));
+    }
+    Ok(Some(every))
 }
 
 fn check_scheme(name: &str, url: &SecretString, schemes: &[&str], problems: &mut Vec<String>) {
@@ -285,6 +310,8 @@ mod tests {
         );
         assert_eq!(config.max_event_bytes, 262_144);
         assert!(config.egress_https_only && config.declare_topology);
+        assert_eq!(config.probe_every, Some(Duration::from_secs(10)));
+        assert_eq!(check(&["--probe-every", "off"]).unwrap().probe_every, None);
     }
 
     #[test]
@@ -300,9 +327,11 @@ mod tests {
             "a while",
             "--body-retention",
             "1s",
+            "--probe-every",
+            "1ms",
         ])
         .unwrap_err();
-        assert_eq!(problems.len(), 5, "{problems:?}");
+        assert_eq!(problems.len(), 6, "{problems:?}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     claims::Claims, directory::Directory, gate::Gates, health::Health, metrics::Metrics,
-    recorder::Recorder,
+    probe::Newest, recorder::Recorder,
 };
 
 /// The dispatcher's handles.
@@ -41,6 +41,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Which endpoints fail.
     pub health: Health,
+    /// The newest probe that has arrived.
+    pub newest_probe: Arc<Newest>,
     /// Counters.
     pub metrics: Metrics,
     /// The delay queues.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
-use signpost_broker::{Consumer, DeliveryMessage, Incoming, topology::DELIVERIES};
+use signpost_broker::{Consumer, DeliveryMessage, Incoming, ProbeMessage, topology::DELIVERIES};
 use signpost_domain::EndpointStatus;
 use signpost_store::{AttemptClaim, Claim, StoreError};
 
@@ -16,7 +16,7 @@ use crate::{
     fanout::lease,
     ledger,
     metrics::Deferral,
-    reject,
+    probe, reject,
     ticket::Ticket,
 };
 
@@ -41,6 +41,9 @@ pub async fn run(context: Arc<Context>, mut deliveries: Consumer) {
 }
 
 fn begin(context: &Arc<Context>, incoming: Incoming) {
+    if let Some(probe) = ProbeMessage::from_deliveries(&incoming) {
+        return probe::arrive(context, probe, incoming.ack);
+    }
     let message = match DeliveryMessage::decode(&incoming) {
         Ok(message) => message,
         Err(rejection) => {

@@ -11,12 +11,12 @@ mod plan;
 use std::{sync::Arc, time::Duration};
 
 use signpost_broker::{
-    Consumer, EventMessage, Incoming, RejectReason, Rejection, topology::EVENTS,
+    Consumer, EventMessage, Incoming, ProbeMessage, RejectReason, Rejection, topology::EVENTS,
 };
 
 use signpost_runtime::crash_point;
 
-use crate::{context::Context, dispatch, ledger, reject, ticket::Ticket};
+use crate::{context::Context, dispatch, ledger, probe, reject, ticket::Ticket};
 
 use batch::{Arrived, Planned};
 use insert::Inserted;
@@ -39,12 +39,25 @@ pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
 
 async fn fan_out(context: &Arc<Context>, messages: Vec<Incoming>) {
     let mut arrived = Vec::with_capacity(messages.len());
+    let mut probes = Vec::new();
     for message in messages {
+        if let Some(probe) = ProbeMessage::from_events(&message) {
+            probes.push((probe, message.ack));
+            continue;
+        }
         match EventMessage::decode(&message, context.max_event_bytes) {
             Ok(event) => arrived.push(Arrived::new(event, message, context.clock.now())),
             Err(rejection) => reject::in_background(context, message, rejection, EVENTS),
         }
     }
+    insert_and_start(context, arrived).await;
+    // Behind the events that they came with: they show how late those are.
+    for (probe, ack) in probes {
+        probe::pass_on(context, probe, ack);
+    }
+}
+
+async fn insert_and_start(context: &Arc<Context>, arrived: Vec<Arrived>) {
     let Some(planned) = batch::plan(context, arrived).await else {
         return;
     };

@@ -206,6 +206,13 @@ impl Gates {
         Some(Place::new(gate, endpoint, process, None, now))
     }
 
+    /// Waits for one of the process's places, for what goes to no endpoint. `None` never happens:
+    /// the places are not closed.
+    pub(crate) async fn any_place(&self) -> Option<OwnedSemaphorePermit> {
+        // Cancel-safe: a place that was not given out stays where it is.
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
     fn gate(&self, endpoint: &EndpointId, now: Instant) -> Arc<Gate> {
         let mut gates = self
             .by_endpoint

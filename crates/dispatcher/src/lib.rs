@@ -11,6 +11,7 @@
 //! * [`recorder`] writes what attempts gave, many at once; then it publishes the retries; then it
 //!   acks. Nobody else acks a delivery.
 //! * [`reconciler`] brings back what the broker has lost.
+//! * [`probe`] shows by a message of our own whether deliveries get through.
 //! * [`health`] notes which endpoints fail, and pauses those that have done so for days;
 //!   `announce` tells tenants of such things, as events.
 //! * [`housekeeping`] forgets what is old, and tenants that were erased.
@@ -33,6 +34,7 @@ pub mod health;
 pub mod housekeeping;
 mod ledger;
 pub mod metrics;
+pub mod probe;
 pub mod reconciler;
 pub mod recorder;
 mod reject;

@@ -20,7 +20,8 @@ use crate::{
     announce::{self, announce},
     attempt::{OpenDelivery, Settled},
     context::Context,
-    dispatch, ledger,
+    dispatch, ledger, probe,
+    ticket::Ticket,
 };
 
 /// Most entries of one transaction.
@@ -42,6 +43,11 @@ pub(crate) enum Entry {
     Parked {
         open: Box<OpenDelivery>,
         parking: Parking,
+    },
+    /// A probe, published at this time, that has come this far.
+    Probe {
+        sent_at: DateTime<Utc>,
+        ticket: Ticket,
     },
 }
 
@@ -99,6 +105,11 @@ impl Recorder {
         .await;
     }
 
+    /// Notes that a probe has arrived.
+    pub(crate) async fn probe(&self, sent_at: DateTime<Utc>, ticket: Ticket) {
+        self.send(Entry::Probe { sent_at, ticket }).await;
+    }
+
     async fn send(&self, entry: Entry) {
         if self.entries.send(entry).await.is_err() {
             // Only after a forced stop. Nothing was acked, so the broker brings it back.
@@ -122,11 +133,13 @@ async fn write(context: &Arc<Context>, batch: Vec<Entry>) {
     let started = dispatch::monotonic_now();
     let (mut attempts, mut deferrals) = (Vec::new(), Vec::new());
     let mut parked: HashMap<Parking, Vec<OpenDelivery>> = HashMap::new();
+    let mut probes = Vec::new();
     for entry in batch {
         match entry {
             Entry::Attempt(settled) => attempts.push(*settled),
             Entry::Deferral { open, due_at } => deferrals.push((*open, due_at)),
             Entry::Parked { open, parking } => parked.entry(parking).or_default().push(*open),
+            Entry::Probe { sent_at, ticket } => probes.push((sent_at, ticket)),
         }
     }
     if !attempts.is_empty() {
@@ -137,6 +150,9 @@ async fn write(context: &Arc<Context>, batch: Vec<Entry>) {
     }
     for (parking, deliveries) in parked {
         write_parked(context, deliveries, parking).await;
+    }
+    for (sent_at, ticket) in probes {
+        probe::record(context, sent_at, ticket);
     }
     let took = dispatch::monotonic_now().saturating_duration_since(started);
     context.metrics.ledger_write.observe(took.as_secs_f64());

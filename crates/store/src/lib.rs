@@ -42,6 +42,7 @@ mod keys;
 mod listener;
 mod page;
 mod postpone;
+mod probe;
 mod profiles;
 mod reconcile;
 mod retention;

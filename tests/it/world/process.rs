@@ -74,6 +74,15 @@ impl Process {
 
     /// The value of one series of its metrics.
     pub(crate) async fn metric(&self, series: &str) -> u64 {
+        self.series(series).await.parse().unwrap()
+    }
+
+    /// The value of one series that is no whole number.
+    pub(crate) async fn gauge(&self, series: &str) -> f64 {
+        self.series(series).await.parse().unwrap()
+    }
+
+    async fn series(&self, series: &str) -> String {
         let text = self.admin().get("/metrics").await.expect(&[200]);
         let text = String::from_utf8(text.body.to_vec()).unwrap();
         let line = text.lines().find(|line| {
@@ -81,7 +90,7 @@ impl Process {
                 .is_some_and(|rest| rest.starts_with(' '))
         });
         let line = line.unwrap_or_else(|| panic!("{series} is not in\n{text}"));
-        line.rsplit(' ').next().unwrap().parse().unwrap()
+        line.rsplit(' ').next().unwrap().to_owned()
     }
 
     /// The process id.

@@ -21,6 +21,7 @@ use super::{
     ConsumerConfig, ConsumerStatus,
     acks::{AckBook, Frame, Settlement},
     incoming::{Ack, Incoming},
+    watch::{self, Finding, Look, Watch},
 };
 use crate::{backoff::Backoff, link::Link, queues::Queues};
 
@@ -28,9 +29,6 @@ use crate::{backoff::Backoff, link::Link, queues::Queues};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the channel's state is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// A consumer that got nothing for so long, while its queue holds messages and it could take
-/// some, is taken for dead.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// Most acks that are grouped at once.
 const ACK_BATCH: usize = 1024;
 const TAG: &str = "signpost";
@@ -43,8 +41,8 @@ enum End {
     Lost(String),
     /// The broker cancelled the consumer: its queue was deleted or moved.
     Cancelled,
-    /// The queue holds messages, and none comes.
-    Stalled,
+    /// The channel and the connection seem to live, but the consumer does not.
+    Dead(Finding),
 }
 
 pub(super) struct Supervisor {
@@ -77,7 +75,11 @@ impl Supervisor {
                 End::Finished => return,
                 End::Lost(reason) => self.went_down(&reason),
                 End::Cancelled => self.went_down("the broker cancelled the consumer"),
-                End::Stalled => {
+                // Dropping the channel has closed it: what was unsettled comes again.
+                End::Dead(Finding::Forgotten) => {
+                    self.went_down("the broker does not know the consumer any more");
+                }
+                End::Dead(Finding::Stalled) => {
                     self.went_down("the queue holds messages, but none comes");
                     self.link.discard().await;
                 }
@@ -144,7 +146,12 @@ impl Supervisor {
             let _unheard = ended.send(());
         });
         self.status.set_alive();
-        let end = self.forward(&channel, &mut deliveries, &settlements).await;
+        // Cancel-safe: a message that is not passed on stays unsettled, and comes again.
+        let end = tokio::select! {
+            biased;
+            end = self.forward(&channel, &mut deliveries, &settlements) => end,
+            finding = self.watch() => End::Dead(finding),
+        };
         if matches!(end, End::Finished) {
             self.drain(&channel, &mut deliveries, &settlements).await;
             // The acker ends when the consumer is finished and the last ack is written.
@@ -163,7 +170,6 @@ impl Supervisor {
         settlements: &mpsc::UnboundedSender<Settlement>,
     ) -> End {
         let mut looks = interval(LOOK_EVERY);
-        let mut quiet_since = Instant::now();
         loop {
             // Cancel-safe: the stream keeps what it has not given.
             let item = tokio::select! {
@@ -174,12 +180,6 @@ impl Supervisor {
                     if !channel.status().connected() {
                         return End::Lost("channel lost".to_owned());
                     }
-                    if quiet_since.elapsed() > STALLED_AFTER {
-                        quiet_since = Instant::now();
-                        if self.is_stalled().await {
-                            return End::Stalled;
-                        }
-                    }
                     continue;
                 }
             };
@@ -188,7 +188,6 @@ impl Supervisor {
                 Some(Err(error)) => return End::Lost(error_chain(&error).to_string()),
                 None => return End::Cancelled,
             };
-            quiet_since = Instant::now();
             self.status.note_delivery();
             let ack = Ack::new(delivery.delivery_tag, settlements.clone());
             let incoming = Incoming::new(delivery, ack);
@@ -203,15 +202,21 @@ impl Supervisor {
         }
     }
 
-    /// Whether messages wait although this consumer could take one.
-    async fn is_stalled(&self) -> bool {
-        let unsettled = self.status.view().unsettled;
-        if unsettled >= usize::from(self.config.prefetch) {
-            return false;
-        }
-        match self.queues.depth(self.config.queue).await {
-            Ok(Some(depth)) => depth.ready > 0,
-            Ok(None) | Err(_) => false,
+    /// Ends when the consumer is dead although its channel lives.
+    async fn watch(&self) -> Finding {
+        let mut watch = Watch::default();
+        loop {
+            sleep(watch::LOOK_EVERY).await;
+            let depth = self.queues.depth(self.config.queue).await;
+            let view = self.status.view();
+            let look = Look {
+                delivered: view.delivered,
+                has_room: view.unsettled < usize::from(self.config.prefetch),
+                depth: depth.ok().flatten(),
+            };
+            if let Some(finding) = watch.look(look, Instant::now()) {
+                return finding;
+            }
         }
     }
 

@@ -282,3 +282,41 @@ async fn a_channel_that_the_broker_closes_for_a_slow_ack_is_built_again() {
     // The same connection: publishing went on.
     assert_eq!(broker.check_publishing(), Ok(()));
 }
+
+#[tokio::test]
+async fn a_consumer_that_the_broker_forgets_in_silence_is_seen_and_built_again() {
+    let world = World::new().await;
+    let mut consumer = consume(&world.broker, topology::EVENTS, 10);
+    publish_events(&world.broker, 1).await;
+    next(&mut consumer).await.ack.ack();
+    // Connects what asks for depths, which needs all permissions once.
+    world.wait_until_ready(topology::EVENTS, 0).await;
+    // Nobody tells the channel. It may not consume again, either, so that the loss can be seen.
+    let permit = async |read: &str| {
+        let args = ["signpost", ".*", ".*", read];
+        world.control("set_permissions", &args).await;
+    };
+    permit("^$").await;
+    let forget = format!(
+        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"{}\">>, queue, <<\"{}\">>)), \
+         [element(1, ra:process_command(amqqueue:get_pid(Q), rabbit_fifo:make_checkout( \
+         {{element(2, C), element(1, C)}}, cancel, #{{}}))) || C <- rabbit_amqqueue:consumers(Q)].",
+        world.vhost.name(),
+        topology::EVENTS
+    );
+    let answer = world.vhost.control().eval(&forget).await.unwrap();
+    assert_eq!(answer, "[ok]");
+    wait_until("the loss is seen", PATIENCE, async || {
+        match consumer.status().check() {
+            Err(_) => Ok(()),
+            Ok(()) => Err("it seems to be well"),
+        }
+    })
+    .await;
+    permit(".*").await;
+    publish_at_last(&world.broker, "evt-after").await;
+    assert_eq!(id_of(&next(&mut consumer).await), "evt-after");
+    assert_eq!(consumer.status().check(), Ok(()));
+    // The same connection.
+    assert_eq!(world.broker.check_publishing(), Ok(()));
+}

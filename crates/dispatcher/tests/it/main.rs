@@ -52,6 +52,7 @@ fn help_lists_every_variable_of_the_contract() {
         "SIGNPOST_ENDPOINT_IN_FLIGHT",
         "SIGNPOST_TOPOLOGY",
         "SIGNPOST_MAX_EVENT_BYTES",
+        "SIGNPOST_PROBE_EVERY",
         "SIGNPOST_LOG",
         "SIGNPOST_LOG_FORMAT",
     ] {

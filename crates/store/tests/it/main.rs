@@ -14,6 +14,7 @@ mod idempotency;
 mod isolation;
 mod listener;
 mod plans;
+mod probe;
 mod reading;
 mod reconcile;
 mod retention;
