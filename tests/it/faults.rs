@@ -1,5 +1,9 @@
 //! What is killed, restarted or gone in the middle of the work loses nothing.
 
+mod cluster;
+mod database;
+mod descriptors;
+
 use std::{collections::HashMap, time::Duration};
 
 use serde_json::json;
@@ -89,15 +93,14 @@ async fn publish(world: &World, from: usize, count: usize) {
 /// Waits until every event has a delivery that succeeded, then checks that the record is complete:
 /// attempts are numbered without gaps, and the receiver saw no more requests than are recorded.
 /// Gives how often each event arrived.
-async fn all_arrived(world: &World, servers: &Servers, count: usize) -> HashMap<String, usize> {
+async fn all_arrived(world: &World, database: &Database, count: usize) -> HashMap<String, usize> {
     let sql =
         "SELECT count(*) FILTER (WHERE status = 'succeeded') || '/' || count(*) FROM deliveries";
     wait_until(
         "every delivery has succeeded",
         Duration::from_secs(120),
         async || {
-            let seen = servers
-                .database
+            let seen = database
                 .psql(sql)
                 .await
                 .unwrap_or_else(|error| error.to_string());
@@ -112,7 +115,7 @@ async fn all_arrived(world: &World, servers: &Servers, count: usize) -> HashMap<
     let gaps = "SELECT count(*) FROM deliveries d WHERE attempt_count <>
         (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.number <= d.attempt_count)";
     assert_eq!(
-        servers.database.psql(gaps).await.unwrap().trim(),
+        database.psql(gaps).await.unwrap().trim(),
         "0",
         "attempts without gaps"
     );
@@ -150,7 +153,7 @@ async fn a_dispatcher_killed_in_mid_delivery_loses_nothing() {
     publish(&world, 60, 60).await;
     world.dispatchers[0].start_again();
     publish(&world, 120, 30).await;
-    let arrivals = all_arrived(&world, &servers, 150).await;
+    let arrivals = all_arrived(&world, &servers.database, 150).await;
     let twice = arrivals.values().filter(|times| **times > 1).count();
     assert!(
         twice <= 40,
@@ -172,7 +175,7 @@ async fn a_restarted_broker_and_a_restarted_database_lose_and_double_nothing() {
     // Ingest goes on without the database.
     publish(&world, 120, 20).await;
     servers.postgres.start_again().await.unwrap();
-    let arrivals = all_arrived(&world, &servers, 140).await;
+    let arrivals = all_arrived(&world, &servers.database, 140).await;
     let twice: Vec<_> = arrivals.iter().filter(|(_, times)| **times > 1).collect();
     assert!(
         twice.is_empty(),
@@ -190,7 +193,7 @@ async fn a_receiver_that_stops_under_load_gets_everything_when_it_is_back() {
     publish(&world, 30, 4).await;
     world.receiver.start_again().await.unwrap();
     publish(&world, 34, 30).await;
-    all_arrived(&world, &servers, 64).await;
+    all_arrived(&world, &servers.database, 64).await;
 }
 
 #[tokio::test]
@@ -216,7 +219,7 @@ async fn while_the_broker_is_away_ingest_says_so_at_once_and_recovers_by_itself(
     assert!(answer.json()["code"].is_string());
     servers.rabbit.start_again().await.unwrap();
     publish(&world, 1, 1).await;
-    all_arrived(&world, &servers, 2).await;
+    all_arrived(&world, &servers.database, 2).await;
 }
 
 #[tokio::test]
@@ -253,7 +256,7 @@ async fn a_wiped_broker_is_rebuilt_from_the_ledger() {
     world
         .receiver
         .answer_with(|_| signpost_testkit::Reply::status(200));
-    all_arrived(&world, &servers, 20).await;
+    all_arrived(&world, &servers.database, 20).await;
 }
 
 #[tokio::test]
@@ -272,6 +275,6 @@ async fn a_stop_that_is_asked_for_finishes_what_is_under_way_and_doubles_nothing
         assert!(took < Duration::from_secs(10), "{took:?}");
         world.dispatchers[which].start_again();
     }
-    let arrivals = all_arrived(&world, &servers, 100).await;
+    let arrivals = all_arrived(&world, &servers.database, 100).await;
     assert!(arrivals.values().all(|times| *times == 1), "{arrivals:?}");
 }

@@ -36,6 +36,8 @@ pub(crate) async fn run(context: Arc<Context>, broker: Broker) {
     let (mut lock, mut back_at) = (None, None);
     while !token.is_cancelled() {
         if let Err(error) = round(&context, &broker, &mut lock, &mut back_at).await {
+            // Attempts were made meanwhile that their recorders have yet to write.
+            back_at = Some(context.clock.now());
             tracing::warn!(error = %signpost_runtime::error_chain(&error), "reconciling failed for now");
         }
         tokio::select! {

@@ -33,6 +33,14 @@ SELECT set_config('plan_cache_mode', CASE
     WHEN EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass('deliveries') AND reltuples > 10000)
     THEN 'force_generic_plan' ELSE 'force_custom_plan' END, false)";
 
+/// A standby, or a database that an operator has set so, answers everything but writes.
+const REFUSE_READ_ONLY: &str = "
+DO $$ BEGIN
+    IF current_setting('transaction_read_only')::bool THEN
+        RAISE read_only_sql_transaction USING MESSAGE = 'the database takes no writes';
+    END IF;
+END $$";
+
 const BEGIN_SEARCH: &str = "BEGIN READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// How to reach the database, and how long to wait for it.
@@ -186,13 +194,16 @@ impl Store {
         migrated.map_err(StoreError::Migrate)
     }
 
-    /// Asks the database for a sign of life.
+    /// Asks the database for a sign of life, and whether it takes writes.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.run("reach the database", async |db| db.ping().await)
-            .await
+        self.run("reach the database", async |db| {
+            sqlx::query(REFUSE_READ_ONLY).execute(&mut *db).await
+        })
+        .await
+        .map(drop)
     }
 
     /// What the server is, for `signpost doctor`.
@@ -241,8 +252,11 @@ impl Store {
         let attempt = async {
             let mut lease = Lease(None);
             let result = work(lease.0.insert(self.pool.acquire().await?)).await;
-            // The work has ended by itself: the connection is in a known state.
-            drop(lease.0.take());
+            // The work has ended by itself: the connection is in a known state. One that may only
+            // read is of no use: after a failover, another one leads to the new primary.
+            if !result.as_ref().is_err_and(is_read_only) {
+                drop(lease.0.take());
+            }
             result
         };
         self.within_deadline(operation, attempt).await
@@ -291,6 +305,12 @@ impl Store {
     pub(crate) fn keys(&self) -> &KeyRing {
         &self.keys
     }
+}
+
+/// PostgreSQL manual, appendix A: `read_only_sql_transaction`.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.code().as_deref() == Some("25006"))
 }
 
 /// A connection that is closed when it is dropped while a query is under way. sqlx's own pool

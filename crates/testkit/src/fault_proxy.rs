@@ -19,7 +19,7 @@ use crate::receiver::{listen_again, listen_on_free_port};
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
-    upstream: SocketAddr,
+    upstream: watch::Sender<SocketAddr>,
     traffic: watch::Sender<Traffic>,
     breaks: broadcast::Sender<Break>,
     counters: Arc<Counters>,
@@ -70,7 +70,7 @@ impl FaultProxy {
         let listener = listen_on_free_port().await?;
         let proxy = Self {
             address: listener.local_addr()?,
-            upstream,
+            upstream: watch::Sender::new(upstream),
             traffic: watch::Sender::default(),
             breaks: broadcast::Sender::new(16),
             counters: Arc::default(),
@@ -122,6 +122,11 @@ impl FaultProxy {
         Ok(())
     }
 
+    /// Leads new connections to another server, as a load balancer does when one has gone.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.upstream.send_replace(upstream);
+    }
+
     /// Delays every byte, in both directions, by this much; zero ends it.
     pub fn set_latency(&self, latency: Duration) {
         self.traffic
@@ -153,7 +158,7 @@ impl FaultProxy {
 
     fn serve(&self, listener: TcpListener) {
         let token = CancellationToken::new();
-        let (upstream, counters) = (self.upstream, Arc::clone(&self.counters));
+        let (upstream, counters) = (self.upstream.subscribe(), Arc::clone(&self.counters));
         let (traffic, breaks) = (self.traffic.subscribe(), self.breaks.clone());
         let accept = async move {
             let mut tasks = JoinSet::new();
@@ -161,6 +166,7 @@ impl FaultProxy {
                 while tasks.try_join_next().is_some() {}
                 counters.accepted.fetch_add(1, Ordering::Relaxed);
                 let (traffic, breaks) = (traffic.clone(), breaks.subscribe());
+                let upstream = *upstream.borrow();
                 tasks.spawn(forward(
                     client,
                     upstream,

@@ -38,7 +38,7 @@ pub use fault_proxy::{FaultProxy, ProxyCounts};
 pub use instances::{Instances, Which};
 pub use ports::{free_port, free_ports};
 pub use postgres::{Database, PostgresOptions, PrivatePostgres};
-pub use rabbitmq::{PrivateRabbit, RabbitControl, Vhost};
+pub use rabbitmq::{PrivateRabbit, RabbitCluster, RabbitControl, Vhost};
 pub use raw_receiver::RawReceiver;
 pub use receiver::{Received, Receiver, ReceiverBuilder, Reply};
 pub use scratch::scratch_dir;

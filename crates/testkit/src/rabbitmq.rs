@@ -3,13 +3,14 @@
 //! The server's own launcher is run as the current user, with every path, port and name of its
 //! own, so that any number of them live beside each other and beside the system's service.
 
+mod cluster;
 mod control;
 mod node;
 mod vhost;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,8 +18,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::child;
+pub use cluster::RabbitCluster;
 pub use control::RabbitControl;
-use node::Node;
+use node::{Membership, Node};
 pub use vhost::Vhost;
 pub(crate) use vhost::create_vhost;
 
@@ -41,12 +43,18 @@ impl PrivateRabbit {
     }
 
     pub(crate) fn start_blocking(dir: PathBuf) -> Result<Self> {
+        Self::start_as(&dir, None)
+    }
+
+    /// A broker that stands alone, or a member of a cluster, whose name server runs.
+    fn start_as(dir: &Path, membership: Option<&Membership>) -> Result<Self> {
         let mut tries = 3;
         loop {
-            let node = Node::create(dir.clone())?;
+            let node = Node::create(dir.to_owned(), membership)?;
             let control = node.control();
             let mut server = Server {
                 node,
+                has_own_epmd: membership.is_none(),
                 epmd: None,
                 child: None,
             };
@@ -159,6 +167,7 @@ impl PrivateRabbit {
 #[derive(Debug)]
 struct Server {
     node: Node,
+    has_own_epmd: bool,
     epmd: Option<Child>,
     child: Option<Child>,
 }
@@ -169,9 +178,8 @@ impl Server {
             return Ok(());
         }
         // One of our own, so that none is left behind as a daemon.
-        if self.epmd.is_none() {
-            self.epmd = Some(child::spawn(self.node.epmd_command())?);
-            wait_for_port(self.node.ports.epmd, Duration::from_secs(10))?;
+        if self.has_own_epmd && self.epmd.is_none() {
+            self.epmd = Some(start_epmd(self.node.ports.epmd)?);
         }
         self.child = Some(child::spawn(self.node.server_command()?)?);
         let deadline = Instant::now() + Duration::from_secs(120);
@@ -210,6 +218,12 @@ impl Drop for Server {
             drop(child::kill(&mut child));
         }
     }
+}
+
+fn start_epmd(port: u16) -> Result<Child> {
+    let epmd = child::spawn(Node::epmd_command(port))?;
+    wait_for_port(port, Duration::from_secs(10))?;
+    Ok(epmd)
 }
 
 fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {

@@ -149,10 +149,28 @@ async fn a_read_only_server_is_a_server_that_is_down() {
         ledger.database.url()
     );
     let store = Store::connect(StoreConfig::new(url, ring("a", 1))).unwrap();
-    store.ping().await.unwrap();
+    let error = store.ping().await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
     let event = fanout_event(&tenant("acme"), "license.created", b"{}", at(0));
     let error = store.insert_fanout(at(0), &[event]).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_may_only_read_is_not_used_again() {
+    let ledger = Ledger::new().await;
+    let name = ledger.database.name();
+    let rule = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    ledger.value(&rule).await;
+    let store = ledger.other(|config| config.max_connections = 1);
+    assert!(store.note_probe(at(0)).await.is_err());
+    // Sessions keep what they began with.
+    let no_rule = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
+    ledger
+        .value(&format!("BEGIN READ WRITE; {no_rule}; COMMIT"))
+        .await;
+    store.note_probe(at(0)).await.unwrap();
+    store.ping().await.unwrap();
 }
 
 #[tokio::test]

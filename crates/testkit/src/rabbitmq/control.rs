@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::node::NODE_NAME;
 use crate::child;
 
 /// How to reach a private broker: its port, password, cookie and name server.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RabbitControl {
     pub(super) bin: PathBuf,
+    /// Its name in Erlang.
+    pub(super) node: String,
     pub(super) home: PathBuf,
     pub(super) cookie: String,
     pub(super) password: String,
@@ -68,7 +69,7 @@ impl RabbitControl {
     pub async fn rabbitmqctl(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(self.bin.join("rabbitmqctl"));
         self.environment(&mut command);
-        command.args(["--quiet", "--node", NODE_NAME]).args(args);
+        command.args(["--quiet", "--node", &self.node]).args(args);
         tokio::task::spawn_blocking(move || child::run(command)).await?
     }
 
@@ -95,7 +96,7 @@ impl RabbitControl {
                 "-h",
                 &name,
                 "-sname",
-                NODE_NAME,
+                &self.node,
                 "-c",
                 &self.cookie,
                 "-timeout",

@@ -12,12 +12,26 @@ use crate::child::command_that_dies_with_us;
 use crate::ports::free_ports;
 use crate::secret::random_hex;
 
-/// Its name in Erlang. It can be the same for all: each has a name server (`epmd`) of its own.
-pub(super) const NODE_NAME: &str = "signpost@localhost";
+/// The name in Erlang of one that stands alone. It can be the same for all of those: each has a
+/// name server (`epmd`) of its own.
+const NODE_NAME: &str = "signpost@localhost";
+
+/// What a member of a cluster has in common with the others.
+#[derive(Debug, Clone)]
+pub(super) struct Membership {
+    /// Its name in Erlang.
+    pub(super) name: String,
+    /// The member that it joins when it starts for the first time; itself for the first one.
+    pub(super) joins: String,
+    pub(super) epmd_port: u16,
+    pub(super) cookie: String,
+    pub(super) password: String,
+}
 
 #[derive(Debug)]
 pub(super) struct Node {
     dir: PathBuf,
+    joins: Option<String>,
     pub(super) ports: Ports,
     control: RabbitControl,
 }
@@ -32,7 +46,7 @@ pub(super) struct Ports {
 impl Node {
     /// Writes the configuration into `dir`. The cookie and the password of a former start stay,
     /// as the data there remembers them.
-    pub(super) fn create(dir: PathBuf) -> Result<Self> {
+    pub(super) fn create(dir: PathBuf, membership: Option<&Membership>) -> Result<Self> {
         for folder in ["home", "log", "data"] {
             let path = dir.join(folder);
             fs::create_dir_all(&path)
@@ -42,13 +56,18 @@ impl Node {
         let [amqp, epmd, distribution] = free_ports()?;
         let ports = Ports {
             amqp,
-            epmd,
+            epmd: membership.map_or(epmd, |member| member.epmd_port),
             distribution,
         };
-        let cookie = remembered(&dir.join("home/.erlang.cookie"))?;
-        let password = remembered(&dir.join("password"))?;
+        let cookie = membership.map(|member| member.cookie.as_str());
+        let cookie = remembered(&dir.join("home/.erlang.cookie"), cookie)?;
+        let password = membership.map(|member| member.password.as_str());
+        let password = remembered(&dir.join("password"), password)?;
         let control = RabbitControl {
             bin: bin_dir()?,
+            node: membership
+                .map_or(NODE_NAME, |member| &member.name)
+                .to_owned(),
             home: dir.join("home"),
             cookie,
             password,
@@ -57,6 +76,7 @@ impl Node {
         };
         let node = Self {
             dir,
+            joins: membership.map(|member| member.joins.clone()),
             ports,
             control,
         };
@@ -70,7 +90,7 @@ impl Node {
     }
 
     fn write_config(&self) -> Result<()> {
-        let settings = [
+        let mut settings = vec![
             format!("listeners.tcp.1 = 127.0.0.1:{}", self.ports.amqp),
             "default_user = signpost".to_owned(),
             format!("default_pass = {}", self.control.password),
@@ -78,6 +98,12 @@ impl Node {
             "log.console = false".to_owned(),
             "disk_free_limit.absolute = 50MB".to_owned(),
         ];
+        if let Some(joins) = &self.joins {
+            let discovery = "cluster_formation.peer_discovery_backend = classic_config";
+            settings.push(discovery.to_owned());
+            let peer = format!("cluster_formation.classic_config.nodes.1 = {joins}");
+            settings.push(peer);
+        }
         fs::write(self.dir.join("rabbitmq.conf"), settings.join("\n") + "\n")?;
         // As in what we ship: retry tiers pass three times as many messages on.
         let advanced = "[{rabbit, [{dead_letter_worker_consumer_prefetch, 512}]}].\n";
@@ -86,15 +112,10 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn epmd_command(&self) -> Command {
+    pub(super) fn epmd_command(port: u16) -> Command {
         let mut command = command_that_dies_with_us("KILL", "epmd");
         command
-            .args([
-                "-address",
-                "127.0.0.1",
-                "-port",
-                &self.ports.epmd.to_string(),
-            ])
+            .args(["-address", "127.0.0.1", "-port", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -114,7 +135,7 @@ impl Node {
             .env("HOME", path("home"))
             .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODENAME", NODE_NAME)
+            .env("RABBITMQ_NODENAME", &self.control.node)
             .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", path("data"))
             .env("RABBITMQ_LOG_BASE", path("log"))
@@ -148,7 +169,7 @@ impl Node {
     pub(super) fn log_end(&self) -> String {
         let text = [
             self.dir.join("log/console"),
-            self.dir.join(format!("log/{NODE_NAME}.log")),
+            self.dir.join(format!("log/{}.log", self.control.node)),
         ]
         .map(|path| fs::read_to_string(path).unwrap_or_default())
         .join("\n");
@@ -160,12 +181,12 @@ impl Node {
     }
 }
 
-/// The secret in `path`, made on first use and readable for us alone.
-fn remembered(path: &Path) -> Result<String> {
+/// The secret in `path`, readable for us alone; `first` or a random one on first use.
+fn remembered(path: &Path, first: Option<&str>) -> Result<String> {
     if let Ok(secret) = fs::read_to_string(path) {
         return Ok(secret);
     }
-    let secret = random_hex()?;
+    let secret = first.map_or_else(random_hex, |first| Ok(first.to_owned()))?;
     fs::write(path, &secret)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o400))?;
     Ok(secret)

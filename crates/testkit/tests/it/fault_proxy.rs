@@ -125,3 +125,15 @@ async fn a_server_that_is_away_looks_closed() {
         format!("amqp://u:p@127.0.0.1:{}/%2f", proxy.address().port())
     );
 }
+
+#[tokio::test]
+async fn new_connections_are_led_to_another_server() {
+    let (echo, other) = (
+        echo().await,
+        RawReceiver::start(async |_, _| {}).await.unwrap(),
+    );
+    let proxy = FaultProxy::start(other.address()).await.unwrap();
+    proxy.lead_to(echo.address());
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    assert_eq!(say(&mut stream, "hello").await.unwrap(), "hello");
+}
