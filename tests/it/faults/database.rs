@@ -12,7 +12,7 @@ use serde_json::json;
 use signpost_testkit::{FaultProxy, scratch_dir, wait_until};
 
 use super::{Servers, all_arrived, publish, set_up};
-use crate::world::{PATIENCE, Plan, World};
+use crate::world::{PATIENCE, Plan, Process, World};
 
 /// Events that are published during each ailment.
 const EVENTS: usize = 20;
@@ -255,7 +255,7 @@ async fn a_full_disk_of_the_database_is_waited_out() {
         ailing.published += 1;
     }
     wait_until("a dispatcher meets the full disk", PATIENCE, async || {
-        let mut logs = ailing.world.dispatchers.iter().map(|d| d.log_end());
+        let mut logs = ailing.world.dispatchers.iter().map(Process::log_end);
         if logs.any(|log| log.contains("No space left on device")) {
             Ok(())
         } else {

@@ -72,7 +72,7 @@ impl Node {
             cookie,
             password,
             amqp_port: amqp,
-            epmd_port: epmd,
+            epmd_port: ports.epmd,
         };
         let node = Self {
             dir,
