@@ -5,7 +5,10 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use signpost_chaos::{Plan, run};
+use signpost_chaos::{Plan, run, wiped};
+
+/// For 50,000 deliveries and as many as 100,000.
+const WIPED_GOAL: Duration = Duration::from_secs(120);
 
 /// Publishes events to a whole Signpost while its processes, its broker and its database are
 /// killed, frozen and restarted; then checks that nothing was lost, doubled or mixed up.
@@ -29,6 +32,10 @@ struct Args {
     /// Seconds between two faults; 0 for none.
     #[arg(long, default_value_t = 3, value_name = "N")]
     fault_every: u64,
+    /// Instead of all that: the broker loses everything while N deliveries are due; says how long
+    /// it takes until they are published again, and until they have arrived.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    wiped: Option<u32>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -66,6 +73,11 @@ async fn start(args: Args) -> Result<bool> {
             "{name} is not in {}: build it, or name its folder with --bin",
             programs.display()
         );
+    }
+    if let Some(deliveries) = args.wiped {
+        let restored = wiped(&programs, deliveries as usize).await?;
+        writeln!(std::io::stdout(), "{restored}")?;
+        return Ok(restored.published <= WIPED_GOAL);
     }
     let plan = Plan {
         seed: args.seed,
