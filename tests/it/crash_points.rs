@@ -115,6 +115,11 @@ async fn dispatcher_survives(point: &str, passes: u32, fails_once: bool) {
 }
 
 #[tokio::test]
+async fn before_the_fan_out_s_commit() {
+    dispatcher_survives("before-fan-out-commit", 5, false).await;
+}
+
+#[tokio::test]
 async fn after_the_fan_out_s_commit() {
     dispatcher_survives("after-fan-out-commit", 5, false).await;
 }

@@ -16,6 +16,7 @@ mod operators;
 mod probe;
 mod references;
 mod retries;
+mod sabotages;
 mod schemathesis;
 mod status;
 mod tidy;

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{NextStep, Outcome, decide};
 use signpost_egress::Answer;
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 
 use crate::{
     context::Context,
@@ -130,7 +130,9 @@ pub async fn make(
     let result = signpost_domain::AttemptResult {
         outcome: judged.outcome,
         status_code: judged.status_code,
-        retry_after: judged.retry_after,
+        retry_after: judged
+            .retry_after
+            .filter(|_| !sabotaged("retry-after-ignored")),
         finished_at,
     };
     let next = decide(

@@ -14,9 +14,13 @@ use signpost_broker::{
     Consumer, EventMessage, Incoming, ProbeMessage, RejectReason, Rejection, topology::EVENTS,
 };
 
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 
-use crate::{context::Context, dispatch, ledger, probe, reject, ticket::Ticket};
+use crate::{
+    context::Context,
+    dispatch, ledger, probe, reject,
+    ticket::{self, Ticket},
+};
 
 use batch::{Arrived, Planned};
 use insert::Inserted;
@@ -37,7 +41,10 @@ pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
     events.close().await;
 }
 
-async fn fan_out(context: &Arc<Context>, messages: Vec<Incoming>) {
+async fn fan_out(context: &Arc<Context>, mut messages: Vec<Incoming>) {
+    if sabotaged("ack-before-commit") {
+        ticket::ack_too_early(&mut messages).await;
+    }
     let mut arrived = Vec::with_capacity(messages.len());
     let mut probes = Vec::new();
     for message in messages {
@@ -64,6 +71,7 @@ async fn insert_and_start(context: &Arc<Context>, arrived: Vec<Arrived>) {
     if planned.is_empty() {
         return;
     }
+    crash_point("before-fan-out-commit");
     let Some(results) = insert::insert(context, &planned).await else {
         return;
     };
