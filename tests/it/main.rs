@@ -13,6 +13,8 @@ mod deploy;
 mod examples;
 mod faults;
 mod operators;
+#[cfg(debug_assertions)]
+mod poison;
 mod probe;
 mod references;
 mod retries;

@@ -2,11 +2,13 @@
 //!
 //! One batch is what has arrived, up to a few hundred events, never waiting for more. One
 //! transaction inserts the batch; then each delivery starts at once or is published. An event is
-//! acked when each of its deliveries is settled or published. Never acks before the commit.
+//! acked when each of its deliveries is settled or published. Never acks before the commit. What
+//! the broker hands out again is fanned out one by one ([`suspect`]).
 
 mod batch;
 mod insert;
 mod plan;
+mod suspect;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +35,13 @@ pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
     // A stop waits for this loop before it takes the work that it starts for complete.
     let taking = context.work.token();
     while let Some(arrived) = events.recv_many(MAX_BATCH).await {
-        fan_out(&context, arrived).await;
+        let (again, fresh): (Vec<_>, Vec<_>) = arrived
+            .into_iter()
+            .partition(|message: &Incoming| message.redelivered);
+        fan_out(&context, fresh).await;
+        for message in again {
+            suspect::fan_out(&context, message).await;
+        }
     }
     drop(taking);
     // What is under way acks through this channel.

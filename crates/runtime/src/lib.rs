@@ -12,7 +12,7 @@ pub mod sabotage;
 pub mod secret;
 pub mod telemetry;
 
-pub use crash_point::crash_point;
+pub use crash_point::{crash_point, crash_point_at};
 pub use error_chain::error_chain;
 pub use lifecycle::{Lifecycle, Stopped};
 pub use readiness::Readiness;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use signpost_broker::{Incoming, IncomingEvent, RejectReason, Rejection, topology::EVENTS};
 use signpost_domain::{DeliveryId, Event, TenantId};
-use signpost_runtime::sabotaged;
+use signpost_runtime::{crash_point_at, sabotaged};
 
 use super::plan::{self, PlannedDelivery};
 use crate::{context::Context, directory::TenantDirectory, ledger, reject};
@@ -79,6 +79,7 @@ pub(super) async fn plan(context: &Arc<Context>, arrived: Vec<Arrived>) -> Optio
     let mut planned = Vec::with_capacity(arrived.len());
     for arrived in arrived {
         let event = &arrived.event;
+        crash_point_at("fan-out-of", event.event_type.as_str());
         let found = if sabotaged("tenant-swapped") {
             directories.values().next()
         } else {
