@@ -12,6 +12,7 @@ mod delivery;
 mod deploy;
 mod examples;
 mod faults;
+mod fuzz;
 mod operators;
 #[cfg(debug_assertions)]
 mod poison;
