@@ -105,6 +105,33 @@ async fn an_event_reaches_its_own_tenant_s_endpoints_and_nobody_else_s() {
 }
 
 #[tokio::test]
+async fn events_of_several_tenants_that_come_together_stay_with_their_own() {
+    let world = World::start(Plan::default()).await;
+    let tenants = ["acme", "other", "third"];
+    for tenant in tenants {
+        world.tenant(tenant).await;
+        world
+            .endpoint(tenant, &format!("/{tenant}"), json!({"profile": "privato"}))
+            .await;
+    }
+    // All of them are there when the dispatcher looks.
+    world.dispatchers[0].signal("STOP");
+    for _ in 0..10 {
+        for tenant in tenants {
+            world.event(tenant, "a.b", json!({"whose": tenant})).await;
+        }
+    }
+    world.dispatchers[0].signal("CONT");
+    for tenant in tenants {
+        world.until_deliveries(tenant, "", &["succeeded"], 10).await;
+        let own = json!({"whose": tenant}).to_string();
+        for request in world.receiver.received_on(&format!("/{tenant}")) {
+            assert_eq!(String::from_utf8_lossy(&request.body), own);
+        }
+    }
+}
+
+#[tokio::test]
 async fn cloud_events_are_understood_in_both_modes() {
     let world = World::start(Plan::default()).await;
     world.tenant("acme").await;

@@ -115,6 +115,11 @@ async fn dispatcher_survives(point: &str, passes: u32, fails_once: bool) {
 }
 
 #[tokio::test]
+async fn before_the_fan_out_s_commit() {
+    dispatcher_survives("before-fan-out-commit", 5, false).await;
+}
+
+#[tokio::test]
 async fn after_the_fan_out_s_commit() {
     dispatcher_survives("after-fan-out-commit", 5, false).await;
 }
@@ -185,33 +190,4 @@ async fn ingest_before_it_publishes_and_after_the_confirm() {
         publish(&mut world).await;
         assert_eq!(all_is_well(&world, false).await, 0, "nothing came twice");
     }
-}
-
-#[tokio::test]
-async fn a_delivery_that_keeps_killing_its_workers_is_parked() {
-    let mut world = world("before-post", 0, false).await;
-    world.event("acme", "a.b", json!({})).await;
-    // Straight from fan-out, and then three times from the queue.
-    for _ in 0..4 {
-        let dispatcher = &mut world.dispatchers[0];
-        wait_until("the dispatcher has died", PATIENCE, async || {
-            if dispatcher.has_ended() {
-                Ok(())
-            } else {
-                Err("alive")
-            }
-        })
-        .await;
-        dispatcher.start_again();
-    }
-    let parked = world.until_deliveries("acme", "", &["failed"], 1).await;
-    assert!(
-        parked[0]["status_reason"]
-            .as_str()
-            .unwrap()
-            .contains("died")
-    );
-    let rejected = world.api.get("/v1/rejected").await.expect(&[200]).json();
-    assert_eq!(rejected["items"][0]["reason"], "crashed_worker");
-    assert!(!world.dispatchers[0].has_ended(), "it has not died again");
 }

@@ -12,10 +12,14 @@ mod delivery;
 mod deploy;
 mod examples;
 mod faults;
+mod fuzz;
 mod operators;
+#[cfg(debug_assertions)]
+mod poison;
 mod probe;
 mod references;
 mod retries;
+mod sabotages;
 mod schemathesis;
 mod status;
 mod tidy;

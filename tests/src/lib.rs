@@ -1,1 +1,3 @@
-//! Skeleton.
+//! What the end to end tests share with programs beside them.
+
+pub mod fuzz;

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{NextStep, Outcome, decide};
 use signpost_egress::Answer;
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 
 use crate::{
     context::Context,
@@ -125,12 +125,14 @@ pub async fn make(
         .metrics
         .attempt_duration
         .observe(duration.as_secs_f64());
-    give_back(place, &judged);
+    give_back(place, &judged, context.tiers.scale());
 
     let result = signpost_domain::AttemptResult {
         outcome: judged.outcome,
         status_code: judged.status_code,
-        retry_after: judged.retry_after,
+        retry_after: judged
+            .retry_after
+            .filter(|_| !sabotaged("retry-after-ignored")),
         finished_at,
     };
     let next = decide(
@@ -151,7 +153,8 @@ pub async fn make(
     })
 }
 
-fn give_back(place: Place, judged: &Judged) {
+/// `scale` shortens the receiver's pause, as all delays in tests.
+fn give_back(place: Place, judged: &Judged, scale: f64) {
     let now = tokio::time::Instant::now().into_std();
     match health(judged.outcome, judged.status_code) {
         Some(health) => {
@@ -159,7 +162,7 @@ fn give_back(place: Place, judged: &Judged) {
             let pause = judged
                 .retry_after
                 .filter(|_| asks_for_pause)
-                .map(|pause| pause.min(LONGEST_PAUSE));
+                .map(|pause| pause.min(LONGEST_PAUSE).mul_f64(scale));
             place.finish(health, pause, now);
         }
         None => drop(place),

@@ -2,11 +2,13 @@
 //!
 //! One batch is what has arrived, up to a few hundred events, never waiting for more. One
 //! transaction inserts the batch; then each delivery starts at once or is published. An event is
-//! acked when each of its deliveries is settled or published. Never acks before the commit.
+//! acked when each of its deliveries is settled or published. Never acks before the commit. What
+//! the broker hands out again is fanned out one by one ([`suspect`]).
 
 mod batch;
 mod insert;
 mod plan;
+mod suspect;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,9 +16,13 @@ use signpost_broker::{
     Consumer, EventMessage, Incoming, ProbeMessage, RejectReason, Rejection, topology::EVENTS,
 };
 
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 
-use crate::{context::Context, dispatch, ledger, probe, reject, ticket::Ticket};
+use crate::{
+    context::Context,
+    dispatch, ledger, probe, reject,
+    ticket::{self, Ticket},
+};
 
 use batch::{Arrived, Planned};
 use insert::Inserted;
@@ -29,7 +35,13 @@ pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
     // A stop waits for this loop before it takes the work that it starts for complete.
     let taking = context.work.token();
     while let Some(arrived) = events.recv_many(MAX_BATCH).await {
-        fan_out(&context, arrived).await;
+        let (again, fresh): (Vec<_>, Vec<_>) = arrived
+            .into_iter()
+            .partition(|message: &Incoming| message.redelivered);
+        fan_out(&context, fresh).await;
+        for message in again {
+            suspect::fan_out(&context, message).await;
+        }
     }
     drop(taking);
     // What is under way acks through this channel.
@@ -37,7 +49,10 @@ pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
     events.close().await;
 }
 
-async fn fan_out(context: &Arc<Context>, messages: Vec<Incoming>) {
+async fn fan_out(context: &Arc<Context>, mut messages: Vec<Incoming>) {
+    if sabotaged("ack-before-commit") {
+        ticket::ack_too_early(&mut messages).await;
+    }
     let mut arrived = Vec::with_capacity(messages.len());
     let mut probes = Vec::new();
     for message in messages {
@@ -64,6 +79,7 @@ async fn insert_and_start(context: &Arc<Context>, arrived: Vec<Arrived>) {
     if planned.is_empty() {
         return;
     }
+    crash_point("before-fan-out-commit");
     let Some(results) = insert::insert(context, &planned).await else {
         return;
     };

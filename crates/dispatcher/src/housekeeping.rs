@@ -25,6 +25,9 @@ const PAUSE_FACTOR: u32 = 9;
 /// How long the answers to requests with an `Idempotency-Key` are kept.
 const IDEMPOTENCY_KEYS_FOR: TimeDelta = TimeDelta::hours(24);
 
+/// How long a note on an event stays that has not been handed out again.
+const SUSPECTS_FOR: TimeDelta = TimeDelta::hours(24);
+
 /// How long things are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -92,6 +95,7 @@ async fn forget_old(context: &Context, retention: Retention) -> Result<(), Store
         }
         tokio::time::sleep(PAUSE).await;
     }
+    context.store.forget_suspects(now - SUSPECTS_FOR).await?;
     if forgotten > 0 {
         tracing::info!(rows = forgotten, "retention: emptied or removed rows");
     }

@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use signpost_broker::{Broker, topology::DELIVERIES};
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 use signpost_store::{DueDelivery, ReconcilerLock, StoreError};
 
 use crate::{context::Context, ledger};
@@ -78,6 +78,9 @@ async fn round(
     match broker.depth(DELIVERIES).await {
         Ok(Some(depth)) if depth.ready <= BACKLOG => {}
         Ok(_) | Err(_) => return Ok(()),
+    }
+    if sabotaged("reconciler-off") {
+        return Ok(());
     }
     // After an outage everything is overdue, and most of it is on its way.
     if back_at.is_none_or(|back_at| now - back_at > OVERDUE) {

@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{DeliveryStatus, EndpointStatus, NextStep, OperatorEvent, Trigger};
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 use signpost_store::Settled as Written;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -243,10 +243,12 @@ fn follow(context: &Arc<Context>, settled: Settled, result: Written) {
 fn retry(context: &Arc<Context>, settled: Settled, at: DateTime<Utc>) {
     let OpenDelivery {
         mut message,
-        ticket,
+        mut ticket,
         ..
     } = settled.open;
-    message.attempt += 1;
+    if !sabotaged("attempt-number-reused") {
+        message.attempt += 1;
+    }
     message.retries_used += 1;
     message.trigger = Trigger::Retry;
     message.due_at = dispatch::whole_millis(at);
@@ -254,6 +256,9 @@ fn retry(context: &Arc<Context>, settled: Settled, at: DateTime<Utc>) {
     context.metrics.count_retry(context.tiers.pick(delay));
     let task_context = Arc::clone(context);
     context.work("publish retry", async move {
+        if sabotaged("ack-before-retry") {
+            ticket.done_too_early().await;
+        }
         crash_point("before-retry-publish");
         if dispatch::publish_until_confirmed(&task_context, message).await {
             crash_point("after-retry-publish");

@@ -8,24 +8,33 @@ use signpost_domain::DeliveryStatus;
 
 use crate::{announce, attempt::OpenDelivery, context::Context, dispatch, ledger};
 
-/// Publishes the message to `signpost.rejected` and acks it when that is confirmed.
+/// Rejects a message without waiting.
 pub(crate) fn in_background(
     context: &Arc<Context>,
     message: Incoming,
     rejection: Rejection,
     source_queue: &'static str,
 ) {
-    context.metrics.count_rejected(rejection.reason);
-    tracing::warn!(%rejection, routing_key = message.routing_key, "message rejected");
     let task_context = Arc::clone(context);
     context.work("reject", async move {
-        let now = task_context.clock.now();
-        let publish =
-            RejectedMessage::wrap(&message, &rejection, source_queue, now, rand::random());
-        if dispatch::publish_confirmed(&task_context, publish).await {
-            message.ack.ack();
-        }
+        reject(&task_context, message, rejection, source_queue).await;
     });
+}
+
+/// Publishes the message to `signpost.rejected` and acks it when that is confirmed.
+pub(crate) async fn reject(
+    context: &Context,
+    message: Incoming,
+    rejection: Rejection,
+    source_queue: &'static str,
+) {
+    context.metrics.count_rejected(rejection.reason);
+    tracing::warn!(%rejection, routing_key = message.routing_key, "message rejected");
+    let now = context.clock.now();
+    let publish = RejectedMessage::wrap(&message, &rejection, source_queue, now, rand::random());
+    if dispatch::publish_confirmed(context, publish).await {
+        message.ack.ack();
+    }
 }
 
 /// Parks a delivery whose attempt was begun several times, each time by a worker that died. Its

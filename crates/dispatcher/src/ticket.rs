@@ -4,12 +4,19 @@
 //! dropped without [`Ticket::done`] leaves the message unacked, and the broker brings it back: the
 //! safe default.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use signpost_broker::Ack;
+use signpost_broker::{Ack, Incoming};
+
+/// In a sabotaged process, the time for an ack to leave before the process dies.
+const ACK_LEAVES: Duration = Duration::from_millis(200);
 
 /// The right to ack, once what it stands for is durable.
 #[derive(Debug)]
@@ -44,6 +51,12 @@ impl Ticket {
             .collect()
     }
 
+    /// Breaks the promise of [`Ticket::done`]: only a sabotage does so.
+    pub(crate) async fn done_too_early(&mut self) {
+        mem::replace(self, Self::Message(Ack::detached())).done();
+        tokio::time::sleep(ACK_LEAVES).await;
+    }
+
     /// Says that the ledger or the broker has everything that must not be lost.
     pub fn done(self) {
         match self {
@@ -65,4 +78,12 @@ impl Ticket {
             }
         }
     }
+}
+
+/// Acks messages that nothing has been done for: only a sabotage does so.
+pub(crate) async fn ack_too_early(messages: &mut [Incoming]) {
+    for message in messages {
+        mem::replace(&mut message.ack, Ack::detached()).ack();
+    }
+    tokio::time::sleep(ACK_LEAVES).await;
 }

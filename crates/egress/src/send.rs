@@ -14,6 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use signpost_runtime::sabotaged;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -128,7 +129,13 @@ impl Egress {
     pub async fn send(&self, request: &Request) -> Sent {
         let started = Instant::now();
         let mut progress = Progress::default();
-        let answer = match self.attempt(request, started, &mut progress).await {
+        let mut result = self.attempt(request, started, &mut progress).await;
+        if sabotaged("redirects-followed")
+            && let Some(request) = self.redirected(request, &result)
+        {
+            result = Box::pin(self.attempt(&request, started, &mut progress)).await;
+        }
+        let answer = match result {
             Ok(response) => Answer::Response(response),
             Err(failure) => Answer::Failure(failure),
         };
@@ -138,6 +145,16 @@ impl Egress {
             reused: progress.reused,
             duration: started.elapsed(),
         }
+    }
+
+    /// The request that a redirect asks for: only tests of the tests follow it.
+    fn redirected(&self, request: &Request, result: &Result<Response, Failure>) -> Option<Request> {
+        let headers = &result.as_ref().ok()?.headers;
+        let (_name, location) = headers.iter().find(|(name, _)| name == "location")?;
+        Some(Request {
+            target: self.target(location).ok()?,
+            ..request.clone()
+        })
     }
 
     async fn attempt(
@@ -183,10 +200,13 @@ impl Egress {
         target: &Target,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, Failure> {
-        let addresses = self
+        let mut addresses = self
             .resolver
             .addresses(target, &self.addresses, deadline)
             .await?;
+        if sabotaged("mixed-dns-filtered") {
+            addresses.retain(|&address| self.addresses.check(address).is_ok());
+        }
         for &address in &addresses {
             if let Err(denied) = self.addresses.check(address) {
                 let host = target.host();

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use http::{HeaderMap, HeaderName};
 use signpost_broker::EventMessage;
 use signpost_domain::{Event, EventId, TenantId};
-use signpost_runtime::crash_point;
+use signpost_runtime::{crash_point, sabotaged};
 
 use crate::{
     api::events::model::{BatchResult, RejectedItem},
@@ -133,7 +133,12 @@ async fn publish(app: &Parts, event: &Event, traceparent: Option<&str>) -> ApiRe
     // So that the dispatcher does not count it as published over AMQP.
     message.properties = message.properties.with_app_id("signpost-ingest");
     crash_point("before-publish");
-    app.publisher.publish_confirmed(message).await?;
+    if sabotaged("answer-before-confirm") {
+        let publisher = app.publisher.clone();
+        tokio::spawn(async move { publisher.publish_confirmed(message).await });
+    } else {
+        app.publisher.publish_confirmed(message).await?;
+    }
     crash_point("after-confirm-before-2xx");
     app.metrics.count_accepted();
     Ok(())

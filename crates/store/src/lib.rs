@@ -7,6 +7,7 @@
 //! | `store`, `error`, `row`, `page` | the pool, failures, reading columns, paging |
 //! | `fanout`, `settle`, `postpone` | the hot paths: events in, attempts recorded, deliveries put off |
 //! | `due`, `reconcile` | deliveries to be published again |
+//! | `suspects` | events that may have killed a worker |
 //! | `directory`, `listener` | what dispatchers keep in memory, and how they hear of changes |
 //! | `tenants`, `keys`, `endpoints`, `endpoint_health`, `secrets`, `profiles`, `event_types` | configuration |
 //! | `events`, `deliveries`, `attempts`, `stats` | reading the record |
@@ -51,6 +52,7 @@ mod secrets;
 mod settle;
 mod stats;
 mod store;
+mod suspects;
 mod tenants;
 
 pub use again::Reset;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use signpost_domain::{DeliveryId, DeliveryStatus, Outcome, TenantId, Trigger};
+use signpost_runtime::sabotaged;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::{Store, StoreError, fanout::Query};
@@ -181,6 +182,10 @@ impl Store {
                     });
                 }
             }
+            if sabotaged("attempt-row-dropped") {
+                let dropped = sqlx::query("DELETE FROM attempts WHERE status_code >= 500");
+                dropped.execute(&mut *db).await?;
+            }
             let mut settled = Vec::with_capacity(batch.len());
             for (item, result) in batch.iter().zip(results) {
                 settled.push(match result {
@@ -327,7 +332,11 @@ impl<'a> Columns<'a> {
             };
             columns.tenant.push(tenant.as_str());
             columns.delivery_id.push(delivery_id.as_str());
-            columns.expected.push(to_i32(attempt.number));
+            columns.expected.push(if sabotaged("no-fencing") {
+                i32::MAX
+            } else {
+                to_i32(attempt.number)
+            });
             columns.trigger.push(attempt.trigger.as_str());
             columns.outcome.push(attempt.outcome.as_str());
             columns.requested_at.push(attempt.requested_at);

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use signpost_runtime::sabotage;
 use tokio::time::{Instant, sleep};
 
 /// Calls `look` again and again until it gives `Ok`, and returns that value. `Err` is what was
@@ -27,6 +28,7 @@ pub async fn wait_until<T, E: Debug>(
     patience: Duration,
     mut look: impl AsyncFnMut() -> Result<T, E>,
 ) -> T {
+    let patience = sabotage::patience(patience);
     let started = Instant::now();
     let mut pause = Duration::from_millis(2);
     loop {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use signpost_runtime::sabotage;
 use signpost_testkit::wait_until;
 
 use super::{Api, PATIENCE};
@@ -181,6 +182,7 @@ fn spawn(
         .env_clear()
         .envs(variables.iter().map(|(name, value)| (*name, value)))
         .env("SIGNPOST_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
+        .env(sabotage::VARIABLE, sabotage::names())
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)

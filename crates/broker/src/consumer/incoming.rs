@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use lapin::message::Delivery;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::acks::Settlement;
@@ -43,6 +44,18 @@ impl Incoming {
             properties,
             ack,
         }
+    }
+
+    /// What tells this message from others, however often it is handed out: SHA-256 over its
+    /// routing key, its id and its body.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(&self.routing_key);
+        hash.update([0]);
+        hash.update(self.properties.message_id().unwrap_or_default());
+        hash.update([0]);
+        hash.update(&self.body);
+        hash.finalize().into()
     }
 
     /// A message that came from no queue, for tests.

@@ -58,7 +58,8 @@ impl EventMessage {
     /// The message that carries `event` to the exchange [`EVENTS`].
     pub fn encode(event: &Event, traceparent: Option<&str>) -> Publish {
         let mut headers = Headers::new();
-        if event.occurred_at.timestamp_subsec_nanos() != 0 {
+        // AMQP's timestamps are whole seconds from 1970 on.
+        if event.occurred_at.timestamp_subsec_nanos() != 0 || event.occurred_at.timestamp() < 0 {
             let exact = event
                 .occurred_at
                 .to_rfc3339_opts(SecondsFormat::AutoSi, true);

@@ -14,6 +14,7 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::ShortString,
 };
+use signpost_runtime::sabotaged;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::{Instant, interval, timeout},
@@ -110,6 +111,9 @@ impl Lane {
             let opened = async {
                 // The link has logged its own error.
                 let channel = self.link.channel().await.ok()?;
+                if sabotaged("publish-without-confirm") {
+                    return Some(channel);
+                }
                 let selected = channel.confirm_select(ConfirmSelectOptions::default());
                 match timeout(HOPELESS, selected).await {
                     Ok(Ok(())) => Some(channel),
@@ -183,6 +187,9 @@ impl Lane {
             let (answer, returned) = match result {
                 Ok(Confirmation::Ack(returned)) => (Answer::Acked, returned),
                 Ok(Confirmation::Nack(returned)) => (Answer::Nacked, returned),
+                Ok(Confirmation::NotRequested) if sabotaged("publish-without-confirm") => {
+                    (Answer::Acked, None)
+                }
                 Ok(Confirmation::NotRequested) | Err(_) => (Answer::Lost, None),
             };
             is_lost |= answer == Answer::Lost;
@@ -272,7 +279,7 @@ fn start(channel: &Channel, ledger: &mut Ledger<Waiter>, open: &mut Open, job: J
     let channel = channel.clone();
     let publish = async move {
         let options = BasicPublishOptions {
-            mandatory: true,
+            mandatory: !sabotaged("no-mandatory"),
             immediate: false,
         };
         let body = job.body;

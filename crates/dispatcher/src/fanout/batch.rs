@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use signpost_broker::{Incoming, IncomingEvent, RejectReason, Rejection, topology::EVENTS};
 use signpost_domain::{DeliveryId, Event, TenantId};
+use signpost_runtime::{crash_point_at, sabotaged};
 
 use super::plan::{self, PlannedDelivery};
 use crate::{context::Context, directory::TenantDirectory, ledger, reject};
@@ -78,7 +79,13 @@ pub(super) async fn plan(context: &Arc<Context>, arrived: Vec<Arrived>) -> Optio
     let mut planned = Vec::with_capacity(arrived.len());
     for arrived in arrived {
         let event = &arrived.event;
-        let Some(tenant) = directories.get(&event.tenant) else {
+        crash_point_at("fan-out-of", event.event_type.as_str());
+        let found = if sabotaged("tenant-swapped") {
+            directories.values().next()
+        } else {
+            directories.get(&event.tenant)
+        };
+        let Some(tenant) = found else {
             let detail = format!("there is no tenant {}", event.tenant);
             reject::in_background(
                 context,

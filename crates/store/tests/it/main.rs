@@ -21,3 +21,4 @@ mod retention;
 mod secrets;
 mod settle;
 mod support;
+mod suspects;

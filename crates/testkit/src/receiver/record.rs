@@ -97,6 +97,7 @@ impl Log {
         patience: Duration,
         wanted: impl Fn(&Received) -> bool,
     ) -> Vec<Received> {
+        let patience = signpost_runtime::sabotage::patience(patience);
         let mut changes = self.count.subscribe();
         let enough = async {
             loop {

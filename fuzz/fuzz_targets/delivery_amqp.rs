@@ -1,0 +1,6 @@
+//! libFuzzer's entry to the target `delivery_amqp` of `tests/src/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    signpost_e2e::fuzz::run("delivery_amqp", data);
+});
