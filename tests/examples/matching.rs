@@ -56,7 +56,7 @@ fn load_profile() -> Result<Arc<LoadedProfile>> {
         name: name.to_owned(),
         version: 0,
         wire,
-        policy,
+        policy: Arc::new(policy),
     }))
 }
 
@@ -79,7 +79,7 @@ fn entry(
         keys: secrets.prepare(&profile.wire),
         secrets,
         overrides: Overrides::default(),
-        policy: profile.policy.clone(),
+        policy: Arc::clone(&profile.policy),
         headers: Vec::new(),
         filter: Some(filter),
         rate_limit: None,

@@ -112,7 +112,7 @@ impl Parser {
             };
             nodes.push(node);
         }
-        Node::And(nodes)
+        all_of(nodes)
     }
 
     fn queries(&mut self, json: &Value, pointer: &str, depth: usize) -> Vec<Node> {
@@ -177,7 +177,15 @@ impl Parser {
                 Err(detail) => nodes.push(self.problem(&at, detail)),
             }
         }
-        Node::And(nodes)
+        all_of(nodes)
+    }
+}
+
+/// A list of one is the one: most filters are small, and there are as many as endpoints.
+fn all_of(nodes: Vec<Node>) -> Node {
+    match <[Node; 1]>::try_from(nodes) {
+        Ok([only]) => only,
+        Err(nodes) => Node::And(nodes),
     }
 }
 

@@ -80,7 +80,8 @@ pub struct SigningKey(SigningKind);
 #[derive(Clone)]
 enum SigningKind {
     Sha256(Hmac<Sha256>),
-    Sha512(Hmac<Sha512>),
+    /// Boxed: it is twice as large as the usual kind, and there are as many keys as endpoints.
+    Sha512(Box<Hmac<Sha512>>),
     Ed25519(ed25519_dalek::SigningKey),
 }
 
@@ -154,7 +155,9 @@ impl SigningKey {
         check_text(secret)?;
         let kind = match signature.algorithm {
             Algorithm::HmacSha256 => SigningKind::Sha256(shared_key(signature.key_form, secret)?),
-            Algorithm::HmacSha512 => SigningKind::Sha512(shared_key(signature.key_form, secret)?),
+            Algorithm::HmacSha512 => {
+                SigningKind::Sha512(Box::new(shared_key(signature.key_form, secret)?))
+            }
             Algorithm::Ed25519 => SigningKind::Ed25519(private_key(secret)?),
         };
         Ok(Self(kind))
@@ -192,7 +195,7 @@ impl SigningKey {
     pub(crate) fn sign(&self, parts: &[&[u8]]) -> Vec<u8> {
         match &self.0 {
             SigningKind::Sha256(mac) => authenticate(mac.clone(), parts),
-            SigningKind::Sha512(mac) => authenticate(mac.clone(), parts),
+            SigningKind::Sha512(mac) => authenticate(mac.as_ref().clone(), parts),
             SigningKind::Ed25519(key) => key.multipart_sign(parts).to_bytes().to_vec(),
         }
     }

@@ -19,7 +19,7 @@ pub struct LoadedProfile {
     /// How requests look.
     pub wire: Profile,
     /// How answers are judged, when they are retried, how long an attempt may take.
-    pub policy: DeliveryPolicy,
+    pub policy: Arc<DeliveryPolicy>,
 }
 
 /// A secret that signs now, and until when.
@@ -64,7 +64,11 @@ impl Secrets {
         if profile.signature().is_none() {
             return Ok(PreparedKeys::default());
         }
-        let mut keys = PreparedKeys::default();
+        // As large as needed: there are as many of these as endpoints.
+        let mut keys = PreparedKeys {
+            keys: Vec::with_capacity(self.0.len()),
+            expire_at: Vec::with_capacity(self.0.len()),
+        };
         for secret in &self.0 {
             keys.keys.push(profile.signing_key(&secret.text)?);
             keys.expire_at.push(secret.expires_at);
@@ -115,8 +119,8 @@ pub struct EndpointEntry {
     pub keys: Result<PreparedKeys, SecretError>,
     /// What its settings say instead of the profile.
     pub overrides: Overrides,
-    /// Its profile's policy with the overrides.
-    pub policy: DeliveryPolicy,
+    /// Its profile's policy with the overrides; shared where there are none.
+    pub policy: Arc<DeliveryPolicy>,
     /// Its own headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Conditions on the event's data.
@@ -129,20 +133,20 @@ pub struct EndpointEntry {
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// Its own retry schedule.
-    pub retry: Option<RetryPolicy>,
+    pub retry: Option<Box<RetryPolicy>>,
     /// Its own timeout.
     pub timeout: Option<Duration>,
 }
 
 impl Overrides {
     /// The policy of a delivery that was made with `profile`.
-    pub fn apply(&self, profile: &LoadedProfile) -> DeliveryPolicy {
-        let mut policy = profile.policy.clone();
+    pub fn apply(&self, profile: &LoadedProfile) -> Arc<DeliveryPolicy> {
+        let mut policy = Arc::clone(&profile.policy);
         if let Some(retry) = &self.retry {
-            policy.retry = retry.clone();
+            Arc::make_mut(&mut policy).retry = RetryPolicy::clone(retry);
         }
         if let Some(timeout) = self.timeout {
-            policy.timeout = timeout;
+            Arc::make_mut(&mut policy).timeout = timeout;
         }
         policy
     }

@@ -17,7 +17,8 @@ pub(super) struct PatternIndex {
 /// What may follow the words that lead here.
 #[derive(Debug, Default)]
 struct Node {
-    next: HashMap<Box<str>, Node>,
+    /// Boxed, since most patterns end where they do not go on.
+    next: Option<Box<HashMap<Box<str>, Node>>>,
     /// What follows a `*` that stands for exactly one word.
     any: Option<Box<Node>>,
     /// Patterns that end here.
@@ -43,7 +44,8 @@ impl PatternIndex {
             node = if word == "*" {
                 node.any.get_or_insert_default()
             } else {
-                node.next.entry(word.into()).or_default()
+                let next = node.next.get_or_insert_default();
+                next.entry(word.into()).or_default()
             };
         }
         if is_open {
@@ -78,7 +80,7 @@ impl Node {
             Some((word, rest)) => (word, Some(rest)),
             None => (rest, None),
         };
-        if let Some(node) = self.next.get(word) {
+        if let Some(node) = self.next.as_ref().and_then(|next| next.get(word)) {
             node.collect(rest, found);
         }
         if let Some(node) = &self.any {

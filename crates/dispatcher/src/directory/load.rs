@@ -104,7 +104,7 @@ fn entry(
             .retry
             .as_ref()
             .and_then(|retry| match RetryPolicy::parse(retry, "/retry") {
-                Ok(retry) => Some(retry),
+                Ok(retry) => Some(Box::new(retry)),
                 Err(problems) => {
                     unreadable("retry", format!("{problems:?}"));
                     None

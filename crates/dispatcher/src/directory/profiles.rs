@@ -130,7 +130,7 @@ fn ready(name: &str, version: u32, wire: Profile) -> Option<LoadedProfile> {
             name: name.to_owned(),
             version,
             wire,
-            policy,
+            policy: Arc::new(policy),
         }),
         Err(problems) => {
             tracing::error!(
