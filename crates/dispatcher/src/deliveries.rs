@@ -100,7 +100,7 @@ async fn claim(context: &Context, message: &DeliveryMessage) -> Option<Claim> {
         number: message.attempt,
         // The reconciler's copies are due at once.
         is_reconcilers: message.due_at == DateTime::UNIX_EPOCH,
-        lease_until: context.clock.now() + lease(timeout),
+        lease: lease(timeout),
     };
     context.claims.ask(attempt).await
 }

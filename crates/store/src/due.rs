@@ -4,6 +4,8 @@
 //! Read by the dispatcher before it acts on a message that may be old (redelivered, or sent by
 //! the reconciler), and by fan-out for an event that came again.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use signpost_domain::{
@@ -74,8 +76,8 @@ pub struct AttemptClaim {
     pub number: u32,
     /// Whether the reconciler published the message: the lease in the ledger is its own then.
     pub is_reconcilers: bool,
-    /// By when the attempt will have ended.
-    pub lease_until: DateTime<Utc>,
+    /// How long from now the attempt will have ended.
+    pub lease: Duration,
 }
 
 /// Whether an attempt may be made for a message that may be one of several.
@@ -156,7 +158,7 @@ impl Store {
         let number = |item: &AttemptClaim| i32::try_from(item.number).unwrap_or(i32::MAX);
         let numbers: Vec<_> = batch.iter().map(number).collect();
         let are_reconcilers: Vec<_> = batch.iter().map(|item| item.is_reconcilers).collect();
-        let leases: Vec<_> = batch.iter().map(|item| item.lease_until).collect();
+        let leases: Vec<_> = batch.iter().map(|item| now + item.lease).collect();
         let claimed: Vec<i64> = self
             .run("claim attempts", async |db| {
                 sqlx::query_scalar(sql)

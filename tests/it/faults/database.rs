@@ -6,10 +6,11 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use serde_json::json;
-use signpost_testkit::{FaultProxy, scratch_dir, wait_until};
+use signpost_testkit::{FaultProxy, Reply, scratch_dir, wait_until};
 
 use super::{Servers, all_arrived, publish, set_up};
 use crate::world::{PATIENCE, Plan, Process, World};
@@ -120,10 +121,12 @@ impl Ailing {
 #[tokio::test]
 async fn a_database_that_locks_refuses_or_forgets_to_answer_costs_time_alone() {
     let mut ailing = Ailing::start(Servers::start().await).await;
+    // Attempts are under way when the lock comes, and are answered while it stands. It lasts longer
+    // than a statement waits for it, and until what cannot be recorded seems lost: 7 s and 15 s.
+    let slowly = |_: &_| Reply::status(200).after(Duration::from_secs(1));
+    ailing.world.receiver.answer_with(slowly);
     ailing.publish().await;
-
-    // Longer than a statement waits for a lock.
-    let lock = "BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8); COMMIT";
+    let lock = "BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(24); COMMIT";
     let url = ailing.servers.database.url().to_owned();
     let locked = tokio::process::Command::new("psql")
         .args([&url, "--no-psqlrc", "--quiet", "--command", lock])
@@ -133,6 +136,8 @@ async fn a_database_that_locks_refuses_or_forgets_to_answer_costs_time_alone() {
     ailing.publish().await;
     ailing.reading_is_honest().await;
     assert!(locked.unwrap().wait().await.unwrap().success());
+    ailing.all_arrived_once().await;
+    ailing.world.receiver.answer_with(|_| Reply::status(200));
 
     // No session is to be had.
     ailing

@@ -100,7 +100,7 @@ pub(super) async fn plan(context: &Arc<Context>, arrived: Vec<Arrived>) -> Optio
             continue;
         }
         let new_id = || DeliveryId::generate(now, rand::random());
-        let deliveries = plan::deliveries(event, tenant, now, super::lease, new_id);
+        let deliveries = plan::deliveries(event, tenant, super::lease, new_id);
         planned.push(Planned {
             tenant: Arc::clone(tenant),
             deliveries,

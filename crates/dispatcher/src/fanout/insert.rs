@@ -1,6 +1,7 @@
 //! Inserts a batch. If the database will not take it as a whole, each event is tried by itself, so
 //! that one that cannot be stored does not stop the others.
 
+use chrono::{DateTime, Utc};
 use signpost_domain::DeliveryStatus;
 use signpost_store::{FanoutEvent, FanoutResult, InitialState, NewDelivery, StoreError};
 
@@ -26,14 +27,13 @@ pub(super) enum Inserted {
 /// Inserts the batch, waiting for the database as long as it takes. `None`: the process is
 /// stopping; nothing was acked.
 pub(super) async fn insert(context: &Context, planned: &[Planned]) -> Option<Vec<Inserted>> {
-    let rows: Vec<_> = planned.iter().map(row).collect();
-    match try_insert(context, &rows).await {
+    match try_insert(context, planned).await {
         Ok(results) => results,
-        Err(error) if rows.len() == 1 => Some(vec![Inserted::Refused(error.to_string())]),
+        Err(error) if planned.len() == 1 => Some(vec![Inserted::Refused(error.to_string())]),
         Err(_) => {
-            let mut results = Vec::with_capacity(rows.len());
-            for row in rows {
-                match try_insert(context, std::slice::from_ref(&row)).await {
+            let mut results = Vec::with_capacity(planned.len());
+            for one in planned {
+                match try_insert(context, std::slice::from_ref(one)).await {
                     Ok(result) => results.extend(result?),
                     Err(error) => results.push(Inserted::Refused(error.to_string())),
                 }
@@ -46,12 +46,16 @@ pub(super) async fn insert(context: &Context, planned: &[Planned]) -> Option<Vec
 /// Tries until the database has answered.
 async fn try_insert(
     context: &Context,
-    rows: &[FanoutEvent],
+    planned: &[Planned],
 ) -> Result<Option<Vec<Inserted>>, StoreError> {
     let mut perhaps_ours = false;
     let mut pause = ledger::FIRST_PAUSE;
     loop {
-        match context.store.insert_fanout(context.clock.now(), rows).await {
+        let now = context.clock.now();
+        // Anew for each try: a lease that began before an outage would be over at its end, and the
+        // reconciler would take the attempt that then begins for lost.
+        let rows: Vec<_> = planned.iter().map(|planned| row(planned, now)).collect();
+        match context.store.insert_fanout(now, &rows).await {
             Ok(results) => {
                 let inserted = |result: FanoutResult| match result {
                     FanoutResult::Inserted => Inserted::New,
@@ -77,16 +81,18 @@ async fn try_insert(
     }
 }
 
-fn row(planned: &Planned) -> FanoutEvent {
+fn row(planned: &Planned, now: DateTime<Utc>) -> FanoutEvent {
     let event = &planned.arrived.event;
     let delivery = |delivery: &super::plan::PlannedDelivery| NewDelivery {
         id: delivery.id.clone(),
         endpoint_id: delivery.endpoint.id.clone(),
-        state: match (delivery.status, delivery.lease_until) {
+        state: match (delivery.status, delivery.lease) {
             (DeliveryStatus::Held, _) => InitialState::Held {
                 reason: "the endpoint is paused".to_owned(),
             },
-            (_, Some(next_attempt_at)) => InitialState::Pending { next_attempt_at },
+            (_, Some(lease)) => InitialState::Pending {
+                next_attempt_at: now + lease,
+            },
             (_, None) => InitialState::Discarded {
                 reason: "the endpoint is disabled".to_owned(),
             },

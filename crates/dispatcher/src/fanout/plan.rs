@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{DeliveryId, DeliveryStatus, EndpointStatus, Event, Trigger};
 use signpost_wire::EventParts;
@@ -16,8 +16,8 @@ pub(super) struct PlannedDelivery {
     pub(super) id: DeliveryId,
     pub(super) endpoint: Arc<EndpointEntry>,
     pub(super) status: DeliveryStatus,
-    /// For a pending one: when its first attempt will have ended.
-    pub(super) lease_until: Option<DateTime<Utc>>,
+    /// For a pending one: how long after its insert its first attempt will have ended.
+    pub(super) lease: Option<Duration>,
     /// For a pending one: what is sent, the same bytes on each attempt.
     pub(super) body: Bytes,
 }
@@ -32,7 +32,6 @@ impl PlannedDelivery {
 pub(super) fn deliveries(
     event: &Event,
     tenant: &TenantDirectory,
-    now: DateTime<Utc>,
     lease: fn(Duration) -> Duration,
     mut new_id: impl FnMut() -> DeliveryId,
 ) -> Vec<PlannedDelivery> {
@@ -65,7 +64,7 @@ pub(super) fn deliveries(
             id: new_id(),
             endpoint: Arc::clone(endpoint),
             status,
-            lease_until: is_pending.then(|| now + lease(timeout)),
+            lease: is_pending.then(|| lease(timeout)),
             body,
         }
     };

@@ -1,5 +1,7 @@
 //! Deliveries once more: retried, replayed, recovered.
 
+use std::time::Duration;
+
 use signpost_domain::{DeliveryId, DeliveryStatus, EventId, Trigger};
 use signpost_store::{AttemptClaim, Claim, NewDelivery, Reset};
 
@@ -35,7 +37,7 @@ async fn a_delivery_that_waits_or_has_ended_starts_again_with_all_its_retries() 
         delivery_id: delivery.clone(),
         number: 2,
         is_reconcilers: false,
-        lease_until: at(20),
+        lease: Duration::from_secs(13),
     };
     let claimed = store.claim_attempts(&[claim], at(7)).await.unwrap();
     assert_eq!(claimed, [Claim::Ours]);

@@ -407,7 +407,7 @@ async fn claim_as(
         delivery_id: delivery_id.clone(),
         number,
         is_reconcilers,
-        lease_until: at(now + 8),
+        lease: Duration::from_secs(8),
     };
     store.claim_attempts(&[claim], at(now)).await.unwrap()[0]
 }
