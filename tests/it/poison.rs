@@ -71,8 +71,8 @@ async fn an_event_that_keeps_killing_its_workers_is_parked_and_its_neighbours_ar
         world.event("acme", "a.b", json!({"n": number})).await;
     }
     world.dispatchers[0].signal("CONT");
-    // Once among its neighbours, and twice alone.
-    for _ in 0..3 {
+    // Twice among its neighbours, and twice alone.
+    for _ in 0..4 {
         dies_and_is_started_again(&mut world.dispatchers[0]).await;
     }
     world

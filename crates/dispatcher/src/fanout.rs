@@ -3,7 +3,7 @@
 //! One batch is what has arrived, up to a few hundred events, never waiting for more. One
 //! transaction inserts the batch; then each delivery starts at once or is published. An event is
 //! acked when each of its deliveries is settled or published. Never acks before the commit. What
-//! the broker hands out again is fanned out one by one ([`suspect`]).
+//! the broker hands out again is fanned out with care ([`suspect`]).
 
 mod batch;
 mod insert;
@@ -39,9 +39,7 @@ pub(crate) async fn run(context: Arc<Context>, mut events: Consumer) {
             .into_iter()
             .partition(|message: &Incoming| message.redelivered);
         fan_out(&context, fresh).await;
-        for message in again {
-            suspect::fan_out(&context, message).await;
-        }
+        suspect::fan_out(&context, again).await;
     }
     drop(taking);
     // What is under way acks through this channel.

@@ -79,4 +79,5 @@ pub use secrets::{LiveSecret, SecretScope};
 pub use settle::{NewAttempt, NextState, Settled, Settlement};
 pub use stats::Stats;
 pub use store::{ServerInfo, Store, StoreConfig};
+pub use suspects::Fingerprint;
 pub use tenants::{EraseStep, Tenant};

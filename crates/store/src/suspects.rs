@@ -3,50 +3,77 @@
 //! Called by fan-out. A note that nobody has removed means that the worker died with the event in
 //! its hands. No tenant here: the message need not be one that can be read.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::{Store, StoreError};
+
+/// What tells one message from others.
+pub type Fingerprint = [u8; 32];
 
 /// Enough to be told from few, and far below what the column can hold.
 const MOST_NOTES: i16 = 1_000;
 
 impl Store {
-    /// Notes that the message with this fingerprint is being worked on. Answers how many notes it
-    /// has now.
+    /// How many notes these messages have; those without one are left out.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
-    pub async fn note_suspect(
+    pub async fn suspects(
         &self,
-        fingerprint: &[u8; 32],
-        now: DateTime<Utc>,
-    ) -> Result<u16, StoreError> {
-        let sql = "
-            INSERT INTO suspects AS s (fingerprint, notes, noted_at) VALUES ($1, 1, $2)
-            ON CONFLICT (fingerprint) DO UPDATE
-                SET notes = least(s.notes + 1, $3), noted_at = excluded.noted_at
-            RETURNING notes";
-        let notes: i16 = self
-            .run("note a suspect", async |db| {
-                sqlx::query_scalar(sql)
-                    .bind(fingerprint.as_slice())
-                    .bind(now)
-                    .bind(MOST_NOTES)
-                    .fetch_one(&mut *db)
-                    .await
+        messages: &[Fingerprint],
+    ) -> Result<HashMap<Fingerprint, u16>, StoreError> {
+        let messages = slices(messages);
+        let rows: Vec<(Vec<u8>, i16)> = self
+            .run("read suspects", async |db| {
+                let sql = "SELECT fingerprint, notes FROM suspects WHERE fingerprint = ANY($1)";
+                sqlx::query_as(sql).bind(messages).fetch_all(&mut *db).await
             })
             .await?;
-        Ok(notes.unsigned_abs())
+        let noted = |(message, notes): (Vec<u8>, i16)| {
+            let message = Fingerprint::try_from(message).ok()?;
+            Some((message, notes.unsigned_abs()))
+        };
+        Ok(rows.into_iter().filter_map(noted).collect())
     }
 
-    /// Removes the notes on a message: it has done no harm, or it is parked.
+    /// Notes that these messages are being worked on.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
-    pub async fn clear_suspect(&self, fingerprint: &[u8; 32]) -> Result<(), StoreError> {
-        self.run("clear a suspect", async |db| {
-            sqlx::query("DELETE FROM suspects WHERE fingerprint = $1")
-                .bind(fingerprint.as_slice())
+    pub async fn note_suspects(
+        &self,
+        messages: &[Fingerprint],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let sql = "
+            INSERT INTO suspects AS s (fingerprint, notes, noted_at)
+            SELECT DISTINCT message, 1, $2 FROM unnest($1::bytea[]) AS message ORDER BY message
+            ON CONFLICT (fingerprint) DO UPDATE
+                SET notes = least(s.notes + 1, $3), noted_at = excluded.noted_at";
+        let messages = slices(messages);
+        self.run("note suspects", async |db| {
+            sqlx::query(sql)
+                .bind(messages)
+                .bind(now)
+                .bind(MOST_NOTES)
+                .execute(&mut *db)
+                .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Removes the notes on messages: they have done no harm, or are parked.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn clear_suspects(&self, messages: &[Fingerprint]) -> Result<(), StoreError> {
+        let messages = slices(messages);
+        self.run("clear suspects", async |db| {
+            sqlx::query("DELETE FROM suspects WHERE fingerprint = ANY($1)")
+                .bind(messages)
                 .execute(&mut *db)
                 .await
         })
@@ -68,4 +95,8 @@ impl Store {
         .await
         .map(drop)
     }
+}
+
+fn slices(messages: &[Fingerprint]) -> Vec<&[u8]> {
+    messages.iter().map(<[u8; 32]>::as_slice).collect()
 }

@@ -27,10 +27,9 @@ fn incoming(data: &[u8]) -> Incoming {
                 properties = properties.with_timestamp(value.parse().unwrap_or(u64::MAX));
             }
             _ => {
-                headers = match (value.parse(), value) {
-                    (Ok(number), _) => headers.int(name, number),
-                    (Err(_), "true" | "false") => headers.flag(name, value == "true"),
-                    (Err(_), _) => headers.text(name, value),
+                headers = match value.parse() {
+                    Ok(number) => headers.int(name, number),
+                    Err(_) => headers.text(name, value),
                 }
             }
         }
