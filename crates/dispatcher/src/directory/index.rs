@@ -2,7 +2,7 @@
 //!
 //! So an event costs the words of its type, not the patterns of the tenant.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use signpost_domain::{EventType, OperatorEvent, Pattern};
 
@@ -17,8 +17,8 @@ pub(super) struct PatternIndex {
 /// What may follow the words that lead here.
 #[derive(Debug, Default)]
 struct Node {
-    /// Boxed, since most patterns end where they do not go on.
-    next: Option<Box<HashMap<Box<str>, Node>>>,
+    /// Smaller than a hash map where nothing follows, as after most patterns.
+    next: BTreeMap<Box<str>, Node>,
     /// What follows a `*` that stands for exactly one word.
     any: Option<Box<Node>>,
     /// Patterns that end here.
@@ -44,8 +44,7 @@ impl PatternIndex {
             node = if word == "*" {
                 node.any.get_or_insert_default()
             } else {
-                let next = node.next.get_or_insert_default();
-                next.entry(word.into()).or_default()
+                node.next.entry(word.into()).or_default()
             };
         }
         if is_open {
@@ -80,7 +79,7 @@ impl Node {
             Some((word, rest)) => (word, Some(rest)),
             None => (rest, None),
         };
-        if let Some(node) = self.next.as_ref().and_then(|next| next.get(word)) {
+        if let Some(node) = self.next.get(word) {
             node.collect(rest, found);
         }
         if let Some(node) = &self.any {

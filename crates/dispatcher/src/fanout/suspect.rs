@@ -24,7 +24,9 @@ pub(super) async fn fan_out(context: &Arc<Context>, messages: Vec<Incoming>) {
     while messages.peek().is_some() {
         let group: Vec<_> = messages.by_ref().take(GROUP).collect();
         if context.lifecycle.is_stopping() {
-            group.into_iter().for_each(|message| message.ack.requeue());
+            for message in group {
+                message.ack.requeue();
+            }
         } else {
             fan_out_group(context, group).await;
         }
