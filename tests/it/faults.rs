@@ -1,6 +1,5 @@
 //! What is killed, restarted or gone in the middle of the work loses nothing.
 
-mod cluster;
 mod database;
 mod descriptors;
 
@@ -81,7 +80,7 @@ async fn publish(world: &World, from: usize, count: usize) {
                         answer.status
                     );
                     assert!(answer.headers.contains_key("retry-after"));
-                    Err(answer.status.to_string())
+                    Err(String::from_utf8_lossy(&answer.body).into_owned())
                 }
                 Err(error) => Err(error.to_string()),
             }
