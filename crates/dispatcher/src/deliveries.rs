@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::DateTime;
 use signpost_broker::{Consumer, DeliveryMessage, Incoming, ProbeMessage, topology::DELIVERIES};
 use signpost_domain::EndpointStatus;
 use signpost_store::{AttemptClaim, Claim, StoreError};
@@ -73,7 +72,10 @@ async fn when_due(context: &Arc<Context>, mut open: OpenDelivery) {
         }
         tokio::time::sleep(remaining).await;
     }
-    match claim(context, &open.message).await {
+    let claim = claim(context, &open.message).await;
+    // Taken over, or over.
+    open.message.lease = None;
+    match claim {
         Some(Claim::Ours) => attempt(context, open).await,
         Some(Claim::Over) => open.ticket.done(),
         Some(Claim::Poison) => reject::poison(context, open).await,
@@ -98,8 +100,7 @@ async fn claim(context: &Context, message: &DeliveryMessage) -> Option<Claim> {
         tenant: message.tenant.clone(),
         delivery_id: message.delivery_id.clone(),
         number: message.attempt,
-        // The reconciler's copies are due at once.
-        is_reconcilers: message.due_at == DateTime::UNIX_EPOCH,
+        instead_of: message.lease,
         lease: lease(timeout),
     };
     context.claims.ask(attempt).await

@@ -73,6 +73,17 @@ pub(crate) async fn publish_again(context: &Context, row: DueDelivery) -> bool {
     }
 }
 
+/// The same at once, for the reconciler, which has taken a lease for the copy.
+pub(crate) async fn publish_now(context: &Context, row: DueDelivery) {
+    let lease = row.state.next_attempt_at;
+    if let Some(mut message) = message(context, row).await {
+        message.due_at = DateTime::UNIX_EPOCH;
+        message.lease = lease;
+        // Not published: the lease ends, and the next round finds it overdue.
+        let _is_published = dispatch::publish_until_confirmed(context, message).await;
+    }
+}
+
 /// The message of a delivery's next attempt, rendered again from the ledger to the same bytes.
 async fn message(context: &Context, row: DueDelivery) -> Option<DeliveryMessage> {
     let question = || {
@@ -108,6 +119,7 @@ async fn message(context: &Context, row: DueDelivery) -> Option<DeliveryMessage>
             .map_or(DateTime::UNIX_EPOCH, dispatch::whole_millis),
         occurred_at: row.occurred_at,
         profile_version: row.profile_version.unsigned_abs(),
+        lease: None,
         body,
         tenant: row.tenant,
         event_id: row.event_id,

@@ -105,15 +105,13 @@ async fn bring_back(context: &Arc<Context>, now: DateTime<Utc>) -> Result<(), St
         crash_point("mid-reconcile");
         tracing::info!(count = overdue.len(), "publishing overdue deliveries again");
     }
-    // Due now: the lease is only for the reconciler's own next look.
     publish(context, overdue).await;
     Ok(())
 }
 
 async fn publish(context: &Arc<Context>, rows: Vec<DueDelivery>) {
-    let publishes = rows.into_iter().map(|mut row| {
-        row.state.next_attempt_at = None;
-        ledger::publish_again(context, row)
-    });
+    let publishes = rows
+        .into_iter()
+        .map(|row| ledger::publish_now(context, row));
     futures::future::join_all(publishes).await;
 }

@@ -67,6 +67,7 @@ async fn render(app: &Parts, row: DueDelivery) -> ApiResult<Option<DeliveryMessa
         delivery_id: row.id,
         event_type: row.event_type,
         profile: row.profile,
+        lease: None,
         traceparent: row.traceparent,
     }))
 }

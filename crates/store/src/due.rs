@@ -74,8 +74,9 @@ pub struct AttemptClaim {
     pub delivery_id: DeliveryId,
     /// The attempt's number.
     pub number: u32,
-    /// Whether the reconciler published the message: the lease in the ledger is its own then.
-    pub is_reconcilers: bool,
+    /// The reconciler's lease under which it published the message: while the ledger has that one,
+    /// the claim may take its place.
+    pub instead_of: Option<DateTime<Utc>>,
     /// How long from now the attempt will have ended.
     pub lease: Duration,
 }
@@ -145,19 +146,19 @@ impl Store {
     ) -> Result<Vec<Claim>, StoreError> {
         let sql = "
             UPDATE deliveries d SET next_attempt_at = item.lease_until, claims = d.claims + 1
-            FROM unnest($1::text[], $2::text[], $3::int4[], $4::bool[], $5::timestamptz[])
+            FROM unnest($1::text[], $2::text[], $3::int4[], $4::timestamptz[], $5::timestamptz[])
                 WITH ORDINALITY
-                AS item (tenant, id, number, is_reconcilers, lease_until, position)
+                AS item (tenant, id, number, instead_of, lease_until, position)
             WHERE d.tenant = item.tenant AND d.id = item.id
                 AND d.status = 'pending' AND d.claims < $7
                 AND d.attempt_count - d.late_attempts < item.number
-                AND (item.is_reconcilers OR d.next_attempt_at <= $6)
+                AND (d.next_attempt_at <= $6 OR d.next_attempt_at = item.instead_of)
             RETURNING item.position";
         let tenants: Vec<_> = batch.iter().map(|item| item.tenant.as_str()).collect();
         let ids: Vec<_> = batch.iter().map(|item| item.delivery_id.as_str()).collect();
         let number = |item: &AttemptClaim| i32::try_from(item.number).unwrap_or(i32::MAX);
         let numbers: Vec<_> = batch.iter().map(number).collect();
-        let are_reconcilers: Vec<_> = batch.iter().map(|item| item.is_reconcilers).collect();
+        let instead_of: Vec<_> = batch.iter().map(|item| item.instead_of).collect();
         let leases: Vec<_> = batch.iter().map(|item| now + item.lease).collect();
         let claimed: Vec<i64> = self
             .run("claim attempts", async |db| {
@@ -165,7 +166,7 @@ impl Store {
                     .bind(&tenants)
                     .bind(&ids)
                     .bind(&numbers)
-                    .bind(&are_reconcilers)
+                    .bind(&instead_of)
                     .bind(&leases)
                     .bind(now)
                     .bind(i16::from(MAX_CLAIMS))
@@ -203,7 +204,7 @@ impl Store {
         };
         let is_worn_out = state.claims >= u32::from(MAX_CLAIMS);
         Ok(match state.next_attempt_at {
-            Some(at) if is_worn_out && (item.is_reconcilers || at <= now) => Claim::Poison,
+            Some(at) if is_worn_out && (at <= now || item.instead_of == Some(at)) => Claim::Poison,
             Some(at) => Claim::NotBefore(at),
             None => Claim::Over,
         })

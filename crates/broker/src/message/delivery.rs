@@ -17,6 +17,8 @@ use crate::{
 
 /// The version that is written, and the only one that is read.
 const VERSION: i64 = 1;
+/// Only copies that the reconciler publishes have it.
+const LEASE: &str = "signpost-lease";
 
 /// One attempt that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,9 @@ pub struct DeliveryMessage {
     pub profile: String,
     /// Its version.
     pub profile_version: u32,
+    /// For a copy that the reconciler published: the lease that it took in the ledger for it, to the
+    /// microsecond. Whoever claims the attempt takes that lease over, and no other.
+    pub lease: Option<DateTime<Utc>>,
     /// Trace context of the event.
     pub traceparent: Option<String>,
     /// The request body.
@@ -82,6 +87,9 @@ impl DeliveryMessage {
             .text("signpost-occurred-at", &occurred_at)
             .text("signpost-profile", &self.profile)
             .int("signpost-profile-version", i64::from(self.profile_version));
+        if let Some(lease) = self.lease {
+            headers = headers.int(LEASE, lease.timestamp_micros());
+        }
         if let Some(traceparent) = &self.traceparent {
             headers = headers.text(event::TRACEPARENT, traceparent);
         }
@@ -127,6 +135,10 @@ impl DeliveryMessage {
             occurred_at: event::parse_time(occurred_at).map_err(bad)?,
             profile: fields.text("signpost-profile")?.to_owned(),
             profile_version: fields.u32("signpost-profile-version")?,
+            lease: incoming
+                .properties
+                .int(LEASE)
+                .and_then(DateTime::from_timestamp_micros),
             traceparent: incoming
                 .properties
                 .text(event::TRACEPARENT)
@@ -187,6 +199,7 @@ mod tests {
             occurred_at: event::parse_time("2026-03-04T05:06:07.123456Z").unwrap(),
             profile: "standard-webhooks".to_owned(),
             profile_version: 1,
+            lease: None,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             body: Bytes::from_static(
                 "{\"type\":\"license.created\",\"data\":{\"ä\":1.0}}".as_bytes(),
@@ -227,6 +240,16 @@ mod tests {
         };
         let publish = message.to_deliveries();
         assert!(!publish.properties.has_header(event::TRACEPARENT));
+        assert_eq!(DeliveryMessage::decode(&received(&publish)), Ok(message));
+    }
+
+    #[test]
+    fn a_lease_is_kept_to_the_microsecond() {
+        let message = DeliveryMessage {
+            lease: DateTime::from_timestamp_micros(1_772_600_767_250_001),
+            ..message()
+        };
+        let publish = message.to_deliveries();
         assert_eq!(DeliveryMessage::decode(&received(&publish)), Ok(message));
     }
 

@@ -136,6 +136,7 @@ pub(crate) fn delivery(body: &str) -> DeliveryMessage {
         occurred_at: DateTime::from_timestamp(1_772_600_767, 0).unwrap(),
         profile: "standard-webhooks".to_owned(),
         profile_version: 1,
+        lease: None,
         traceparent: None,
         body: Bytes::from(body.to_owned()),
     }

@@ -91,6 +91,7 @@ pub(super) fn first_message(
         occurred_at: event.occurred_at,
         profile: profile.name.clone(),
         profile_version: profile.version,
+        lease: None,
         traceparent: traceparent.map(str::to_owned),
         body: delivery.body.clone(),
     }

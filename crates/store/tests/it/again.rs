@@ -36,7 +36,7 @@ async fn a_delivery_that_waits_or_has_ended_starts_again_with_all_its_retries() 
         tenant: acme.clone(),
         delivery_id: delivery.clone(),
         number: 2,
-        is_reconcilers: false,
+        instead_of: None,
         lease: Duration::from_secs(13),
     };
     let claimed = store.claim_attempts(&[claim], at(7)).await.unwrap();

@@ -326,11 +326,11 @@ async fn of_several_copies_of_one_attempt_only_one_is_made_at_a_time() {
     let (_, delivery) = ledger
         .delivery(&acme, &endpoint, pending(at(10)), at(0))
         .await;
-    let claim = async |number, is_reconcilers, now| {
-        claim_as(store, &acme, &delivery, number, is_reconcilers, now).await
+    let claim = async |number, instead_of: Option<i64>, now| {
+        claim_as(store, &acme, &delivery, number, instead_of, now).await
     };
-    assert_eq!(claim(1, false, 9).await, Claim::NotBefore(at(10)));
-    let both = tokio::join!(claim(1, false, 11), claim(1, false, 11));
+    assert_eq!(claim(1, None, 9).await, Claim::NotBefore(at(10)));
+    let both = tokio::join!(claim(1, None, 11), claim(1, None, 11));
     assert!(
         matches!(
             both,
@@ -338,21 +338,23 @@ async fn of_several_copies_of_one_attempt_only_one_is_made_at_a_time() {
         ),
         "{both:?}"
     );
-    assert_eq!(claim(1, false, 12).await, Claim::NotBefore(at(19)));
+    assert_eq!(claim(1, None, 12).await, Claim::NotBefore(at(19)));
     // Its holder has died.
-    assert_eq!(claim(1, false, 20).await, Claim::Ours);
-    // What lies in the future may be the reconciler's own mark.
-    assert_eq!(claim(1, true, 21).await, Claim::Ours);
+    assert_eq!(claim(1, None, 20).await, Claim::Ours);
+    // The reconciler's copy takes the place of its own lease, once, and of no other.
+    assert_eq!(claim(1, Some(27), 21).await, Claim::NotBefore(at(28)));
+    assert_eq!(claim(1, Some(28), 21).await, Claim::Ours);
+    assert_eq!(claim(1, Some(28), 22).await, Claim::NotBefore(at(29)));
     let retried = to_be_retried(&acme, &delivery, 1, 2);
     store.settle(&[retried]).await.unwrap();
-    assert_eq!(claim(1, true, 30).await, Claim::Over);
-    assert_eq!(claim(2, false, 30).await, Claim::Ours);
+    assert_eq!(claim(1, Some(29), 30).await, Claim::Over);
+    assert_eq!(claim(2, None, 30).await, Claim::Ours);
     store
         .settle(&[succeeded(&acme, &delivery, 2, 31)])
         .await
         .unwrap();
-    assert_eq!(claim(2, true, 40).await, Claim::Over);
-    let elsewhere = claim_as(store, &tenant("other"), &delivery, 3, true, 50).await;
+    assert_eq!(claim(2, Some(38), 40).await, Claim::Over);
+    let elsewhere = claim_as(store, &tenant("other"), &delivery, 3, None, 50).await;
     assert_eq!(elsewhere, Claim::Over);
 }
 
@@ -365,7 +367,7 @@ async fn an_attempt_that_is_begun_again_and_again_without_an_outcome_is_poison()
     let (_, delivery) = ledger
         .delivery(&acme, &endpoint, pending(at(0)), at(0))
         .await;
-    let claim = |number, now| claim_as(store, &acme, &delivery, number, false, now);
+    let claim = |number, now| claim_as(store, &acme, &delivery, number, None, now);
     assert_eq!(claim(1, 1).await, Claim::Ours);
     assert_eq!(claim(1, 2).await, Claim::NotBefore(at(9)));
     // Put off by the gate: nothing was begun.
@@ -399,14 +401,14 @@ async fn claim_as(
     tenant: &TenantId,
     delivery_id: &DeliveryId,
     number: u32,
-    is_reconcilers: bool,
+    instead_of: Option<i64>,
     now: i64,
 ) -> Claim {
     let claim = AttemptClaim {
         tenant: tenant.clone(),
         delivery_id: delivery_id.clone(),
         number,
-        is_reconcilers,
+        instead_of: instead_of.map(at),
         lease: Duration::from_secs(8),
     };
     store.claim_attempts(&[claim], at(now)).await.unwrap()[0]
