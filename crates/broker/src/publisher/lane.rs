@@ -33,6 +33,9 @@ use crate::{
 
 /// A confirm that takes longer than this means that the connection is of no use.
 const HOPELESS: Duration = Duration::from_secs(30);
+/// A channel that has only heard refusals for so long is given up for a new one: RabbitMQ 3.10
+/// refuses for ever on a channel that first published while the queue had no leader.
+const REFUSED_FOR: Duration = Duration::from_secs(3);
 /// How often the channel's state is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Longest wait for the last confirms when the lane is closed.
@@ -136,10 +139,16 @@ impl Lane {
         let mut ledger = Ledger::new();
         let mut batch = Vec::with_capacity(BATCH);
         let mut looks = interval(LOOK_EVERY);
+        let mut refused_since = None;
         let end = loop {
             // Cancel-safe: `recv_many` and `poll_done` take nothing unless they give it here.
             tokio::select! {
                 done = poll_fn(|context| open.poll_done(context)) => {
+                    if done.iter().all(|(_, result)| matches!(result, Ok(Confirmation::Nack(_)))) {
+                        refused_since.get_or_insert_with(Instant::now);
+                    } else {
+                        refused_since = None;
+                    }
                     let is_lost = self.settle(&mut ledger, done);
                     if is_lost {
                         break End::ChannelLost;
@@ -158,6 +167,9 @@ impl Lane {
                 }
                 _ = looks.tick() => {
                     if !channel.status().connected() {
+                        break End::ChannelLost;
+                    }
+                    if refused_since.is_some_and(|since| since.elapsed() > REFUSED_FOR) {
                         break End::ChannelLost;
                     }
                     if self.is_hopeless(&ledger) {
