@@ -217,13 +217,17 @@ impl Service {
     }
 
     /// Migrates, then asks for a sign of life now and then, so that `/readyz` answers from memory.
+    /// Once it was there, an outage is shown and no more: events are accepted without it, and would
+    /// not be if nobody sent them here.
     fn watch_database(&self) {
-        let (state, shown) = watch::channel(Some("not reached yet".to_owned()));
-        self.readiness
-            .add("database", move || match &*shown.borrow() {
-                Some(problem) => Err(problem.clone()),
-                None => Ok(()),
-            });
+        let (missing, shown) = watch::channel(Some("not reached yet".to_owned()));
+        self.readiness.add("database", move || {
+            shown.borrow().clone().map_or(Ok(()), Err)
+        });
+        let (away, shown) = watch::channel(None);
+        self.readiness.add_note("database", move || {
+            shown.borrow().clone().map_or(Ok(()), Err)
+        });
         let (store, fail) = (self.app.store.clone(), self.failing());
         let needs_stored_key = self.needs_stored_key;
         self.until_stopped("database", async move {
@@ -234,15 +238,16 @@ impl Service {
                     Err(error) if error.is_transient() => {
                         let error = error_chain(&error).to_string();
                         tracing::warn!(error, "the database is not ready");
-                        state.send_replace(Some(error));
+                        missing.send_replace(Some(error));
                     }
                     Err(error) => return fail(Error::Database(error)),
                 }
                 tokio::time::sleep(DATABASE_CHECK_EVERY).await;
             }
+            missing.send_replace(None);
             loop {
                 let problem = store.ping().await.err();
-                state.send_replace(problem.map(|error| error_chain(&error).to_string()));
+                away.send_replace(problem.map(|error| error_chain(&error).to_string()));
                 tokio::time::sleep(DATABASE_CHECK_EVERY).await;
             }
         });

@@ -83,14 +83,15 @@ fn answer(
             if life.is_stopping() {
                 problems.push(("process", "stopping".to_owned()));
             }
-            if problems.is_empty() {
-                return text(StatusCode::OK, "ready\n".to_owned());
-            }
-            let mut lines = String::new();
-            for (name, reason) in problems {
+            let (status, mut lines) = if problems.is_empty() {
+                (StatusCode::OK, "ready\n".to_owned())
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, String::new())
+            };
+            for (name, reason) in problems.into_iter().chain(readiness.notes()) {
                 lines.push_str(&[name, ": ", &reason, "\n"].concat());
             }
-            text(StatusCode::SERVICE_UNAVAILABLE, lines)
+            text(status, lines)
         }
         "/metrics" => match TextEncoder::new().encode_to_string(&registry.gather()) {
             Ok(metrics) => text(StatusCode::OK, metrics),
@@ -146,10 +147,16 @@ mod tests {
         );
 
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        readiness.add_note("database", || Err("away".to_owned()));
+        let answer = get(address, "/readyz").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("ready\ndatabase: away\n"),
+            "{answer}"
+        );
         readiness.add("broker", || Err("not connected".to_owned()));
         let answer = get(address, "/readyz").await;
         assert!(
-            answer.starts_with("HTTP/1.1 503") && answer.ends_with("broker: not connected\n"),
+            answer.starts_with("HTTP/1.1 503") && answer.contains("\nbroker: not connected\n"),
             "{answer}"
         );
         assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));

@@ -11,6 +11,7 @@ type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<Mutex<Vec<(&'static str, Check)>>>,
+    notes: Arc<Mutex<Vec<(&'static str, Check)>>>,
     /// Whether all checks have been added. The admin listener answers before that.
     is_complete: Arc<AtomicBool>,
 }
@@ -41,15 +42,32 @@ impl Readiness {
         checks.push((name, Box::new(check)));
     }
 
+    /// Adds a check that is shown and decides nothing: the process does its main work without it.
+    pub fn add_note<F>(&self, name: &'static str, check: F)
+    where
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+    {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push((name, Box::new(check)));
+    }
+
     /// What is not ready, by name, with the reason.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed =
-            |(name, check): &(&'static str, Check)| check().err().map(|reason| (*name, reason));
         let starting =
             (!self.is_complete.load(Ordering::Acquire)).then(|| ("process", "starting".to_owned()));
-        checks.iter().filter_map(failed).chain(starting).collect()
+        failed(&self.checks).into_iter().chain(starting).collect()
     }
+
+    /// What else is amiss, by name, with the reason.
+    pub fn notes(&self) -> Vec<(&'static str, String)> {
+        failed(&self.notes)
+    }
+}
+
+fn failed(checks: &Mutex<Vec<(&'static str, Check)>>) -> Vec<(&'static str, String)> {
+    let checks = checks.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = |(name, check): &(&'static str, Check)| Some((*name, check().err()?));
+    checks.iter().filter_map(failed).collect()
 }
 
 #[cfg(test)]

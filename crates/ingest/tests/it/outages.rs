@@ -149,6 +149,7 @@ async fn publishing_goes_on_while_the_database_is_down() {
             PATIENCE * 2,
             async || {
                 let reply = broken.service.admin.get("/readyz").await;
+                assert_eq!(reply.status, 200, "events are accepted");
                 let text = String::from_utf8(reply.bytes).unwrap();
                 if text.contains("database") {
                     Ok(())
