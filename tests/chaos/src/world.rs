@@ -35,6 +35,8 @@ pub(crate) const KEY: &str = "chaos-admin-key-0123456789abcdef01234567";
 pub(crate) const TIME_SCALE: f64 = 0.1;
 /// Retry delays in seconds, before they are shortened: enough for every outage of a run.
 const DELAYS: [u32; 16] = [5, 5, 10, 10, 10, 20, 20, 30, 30, 30, 30, 60, 60, 60, 60, 60];
+/// How long an attempt may take.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// What endpoints subscribe to, in turn. None gets the operator events, which a run makes too.
 const PATTERNS: [&[&str]; 3] = [
     &["order.*", "user.*"],
@@ -251,7 +253,7 @@ async fn subscribe(
                 "events": patterns,
                 "profile": builtin.name,
                 "retry": {"delays": DELAYS.map(|delay| format!("{delay}s"))},
-                "timeout": "3s",
+                "timeout": format!("{}s", ATTEMPT_TIMEOUT.as_secs()),
             });
             if builtin.name == "license-manager" {
                 // Signed only where a secret is set.

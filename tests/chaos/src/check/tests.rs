@@ -270,6 +270,19 @@ fn a_database_that_is_away_keeps_answers_unrecorded() {
 }
 
 #[test]
+fn a_request_without_an_answer_was_under_way_until_its_timeout() {
+    let with_hanging = |seconds| {
+        broken(|all| {
+            all.hits.push(hit("one", seconds, None));
+            all.disturbances
+                .push(disturbance(Target::Dispatcher(0), 20, 21));
+        })
+    };
+    assert_eq!(with_hanging(17), []);
+    assert_eq!(with_hanging(15).len(), 1);
+}
+
+#[test]
 fn a_record_with_gaps_is_found() {
     expect("I4", "d2 counts 2 attempts and has [2]", |all| {
         drop(all.attempts.remove(1));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{
     ledger::{Disturbance, Hit, Ledgers},
     schedule::Target,
+    world::ATTEMPT_TIMEOUT,
 };
 
 /// An answer may have waited this long for its record.
@@ -37,9 +38,14 @@ impl Windows {
 
     /// Whether this request may have been cut off.
     pub(super) fn cover(&self, hit: &Hit) -> bool {
+        // Without an answer it may have been under way until its timeout.
+        let until = match hit.answer {
+            Some(_) => hit.at,
+            None => hit.at + ATTEMPT_TIMEOUT,
+        };
         self.0
             .iter()
-            .any(|window| window.from <= hit.at && hit.at <= window.to)
+            .any(|window| window.from <= until && hit.at <= window.to)
     }
 
     /// How many requests may have been cut off in all.
