@@ -70,14 +70,7 @@ async fn publish(world: &mut World) {
 
 async fn dispatcher_dies(world: &mut World) {
     let dispatcher = &mut world.dispatchers[0];
-    wait_until("the dispatcher has died", PATIENCE, async || {
-        if dispatcher.has_ended() {
-            Ok(())
-        } else {
-            Err("alive")
-        }
-    })
-    .await;
+    dispatcher.until_dead().await;
     dispatcher.start_again_without("FAILPOINTS");
 }
 

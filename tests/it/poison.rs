@@ -23,14 +23,7 @@ async fn world(order: &str) -> World {
 
 /// Waits for the death of a dispatcher that dies whenever it meets the poison, and starts it again.
 async fn dies_and_is_started_again(dispatcher: &mut Process) {
-    wait_until("the dispatcher has died", PATIENCE, async || {
-        if dispatcher.has_ended() {
-            Ok(())
-        } else {
-            Err("alive")
-        }
-    })
-    .await;
+    dispatcher.until_dead().await;
     dispatcher.start_again();
 }
 

@@ -1,8 +1,9 @@
 //! Consuming from a queue, whatever happens to the broker.
 //!
 //! A [`Consumer`] gives messages and survives everything: lost connections and channels, a deleted
-//! queue (which is declared again), a cancelled consumer, one that the broker has forgotten. What was unsettled when a channel ended
-//! is handed out again by the broker, marked as redelivered; late acks for it do nothing.
+//! queue (which is declared again), a cancelled consumer, one that the broker has forgotten. What
+//! was unsettled when a channel ended is handed out again by the broker, marked as redelivered;
+//! late acks for it do nothing.
 //!
 //! To stop: cancel the token. [`Consumer::recv_many`] then gives `None`, and what was not taken
 //! goes back to the queue at once. Finish and settle what was taken, and call

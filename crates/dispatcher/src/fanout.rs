@@ -114,6 +114,7 @@ fn start(context: &Arc<Context>, planned: Planned) {
         arrived,
         tenant,
         deliveries,
+        ..
     } = planned;
     if arrived.came_over_amqp() {
         context.metrics.count_accepted_over_amqp();

@@ -102,8 +102,8 @@ JOIN events e ON e.tenant = wanted.tenant AND e.id = wanted.id";
 
 impl Store {
     /// Stores new events with their deliveries, all or nothing. The answer has one result per
-    /// event, in the batch's order. `now` is the time that the deliveries' ids were made with, and
-    /// stays the same when the batch is tried again: lists find their times by their ids.
+    /// event, in the batch's order. `now` is the time in the deliveries' ids, and stays the same when
+    /// the batch is tried again: lists find times of creation by ids.
     ///
     /// # Errors
     /// Transient: nothing is known to be stored; the same batch may be tried again. Otherwise one

@@ -132,6 +132,18 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until it has ended by itself.
+    pub(crate) async fn until_dead(&mut self) {
+        wait_until("the service has died", PATIENCE, async || {
+            if self.has_ended() {
+                Ok(())
+            } else {
+                Err("alive")
+            }
+        })
+        .await;
+    }
+
     /// Starts it again, without one of its variables.
     pub(crate) fn start_again_without(&mut self, variable: &str) {
         self.variables.retain(|(name, _)| *name != variable);

@@ -213,13 +213,6 @@ impl Headers {
         self
     }
 
-    /// Adds true or false.
-    #[must_use]
-    pub fn flag(mut self, name: &str, value: bool) -> Self {
-        self.0.insert(short(name), AMQPValue::Boolean(value));
-        self
-    }
-
     /// All but these.
     pub(crate) fn without(self, names: &[&str]) -> Self {
         let kept = self.0.inner().iter();

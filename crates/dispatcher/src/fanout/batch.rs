@@ -57,6 +57,8 @@ pub(super) struct Planned {
     pub(super) arrived: Arrived,
     pub(super) tenant: Arc<TenantDirectory>,
     pub(super) deliveries: Vec<PlannedDelivery>,
+    /// The time in the deliveries' ids: lists find them by it.
+    pub(super) created_at: DateTime<Utc>,
 }
 
 /// Plans the deliveries of each event, by the subscriptions as the database has them now. Events
@@ -104,6 +106,7 @@ pub(super) async fn plan(context: &Arc<Context>, arrived: Vec<Arrived>) -> Optio
         planned.push(Planned {
             tenant: Arc::clone(tenant),
             deliveries,
+            created_at: now,
             arrived,
         });
     }

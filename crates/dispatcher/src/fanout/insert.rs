@@ -48,6 +48,9 @@ async fn try_insert(
     context: &Context,
     planned: &[Planned],
 ) -> Result<Option<Vec<Inserted>>, StoreError> {
+    let Some(created_at) = planned.first().map(|planned| planned.created_at) else {
+        return Ok(Some(Vec::new()));
+    };
     let mut perhaps_ours = false;
     let mut pause = ledger::FIRST_PAUSE;
     loop {
@@ -55,7 +58,7 @@ async fn try_insert(
         // Anew for each try: a lease that began before an outage would be over at its end, and the
         // reconciler would take the attempt that then begins for lost.
         let rows: Vec<_> = planned.iter().map(|planned| row(planned, now)).collect();
-        match context.store.insert_fanout(now, &rows).await {
+        match context.store.insert_fanout(created_at, &rows).await {
             Ok(results) => {
                 let inserted = |result: FanoutResult| match result {
                     FanoutResult::Inserted => Inserted::New,
