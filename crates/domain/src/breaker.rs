@@ -3,8 +3,9 @@
 //!
 //! Closed: everything passes. Five failures in a row, or half of at least 20 attempts within a
 //! minute, open it. Open: nothing passes until the pause (30 s, doubling up to 15 min) is over.
-//! Half-open: one probe at a time; each success lets twice as many through (1, 2, 4 …) until it
-//! is closed, a failure opens it again.
+//! Half-open: one probe; each success lets twice as many through (1, 2, 4 …) until it is closed,
+//! each failure half as many, and a failure of the only one opens it again. So a receiver that
+//! always fails a few of its requests comes back all the same.
 
 use std::time::{Duration, Instant};
 
@@ -131,9 +132,13 @@ impl Breaker {
         self.count(healthy, now);
         match self.state {
             State::Closed if !healthy && self.is_bad() => self.open(now),
-            State::HalfOpen { .. } if !healthy => self.open(now),
+            State::HalfOpen { allowed: 0..=1, .. } if !healthy => self.open(now),
             State::HalfOpen { allowed, running } => {
-                let allowed = allowed.saturating_mul(2);
+                let allowed = if healthy {
+                    allowed.saturating_mul(2)
+                } else {
+                    allowed / 2
+                };
                 if allowed >= self.config.ramp_end {
                     *self = Self::new(self.config);
                 } else {
@@ -255,6 +260,29 @@ mod tests {
             breaker.record(true, later);
         }
         assert!(breaker.is_closed());
+    }
+
+    #[test]
+    fn a_failure_halves_the_ramp_and_the_last_one_opens_it() {
+        let (mut breaker, now) = breaker();
+        fail(&mut breaker, 5, now);
+        let later = now + Duration::from_secs(30);
+        let passing = |breaker: &mut Breaker| {
+            let passed = (0..20).take_while(|_| breaker.admit(later) == Admission::Allowed);
+            let passed = passed.count();
+            (0..passed).for_each(|_| breaker.withdraw());
+            passed
+        };
+        let mut passed = Vec::new();
+        for healthy in [true, true, false, true, false, false] {
+            assert_eq!(breaker.admit(later), Admission::Allowed);
+            breaker.record(healthy, later);
+            passed.push(passing(&mut breaker));
+        }
+        assert_eq!(passed, [2, 4, 2, 4, 2, 1]);
+        breaker.record(false, later);
+        let until = later + Duration::from_secs(60);
+        assert_eq!(breaker.admit(later), Admission::Refused { until });
     }
 
     #[test]
