@@ -73,18 +73,16 @@ impl Lifecycle {
         F: Future<Output = ()> + Send + 'static,
     {
         let (token, panicked) = (self.token.clone(), Arc::clone(&self.panicked));
-        async move {
-            // The task owns what it captured, so nobody sees state that a panic left half-changed.
-            if std::panic::AssertUnwindSafe(task)
-                .catch_unwind()
-                .await
-                .is_err()
-            {
+        // No async block: it would hold the task twice, as what it captured and as what it awaits.
+        // The task owns what it captured, so nobody sees state that a panic left half-changed.
+        let task = std::panic::AssertUnwindSafe(task).catch_unwind();
+        task.map(move |ended| {
+            if ended.is_err() {
                 tracing::error!(task = name, "task panicked; stopping the process");
                 panicked.store(true, Ordering::SeqCst);
                 token.cancel();
             }
-        }
+        })
     }
 
     /// Asks all tasks to stop.

@@ -249,7 +249,9 @@ impl Store {
         operation: &'static str,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let attempt = async {
+        // On the heap, for the time of the query: inlined, sqlx's state would make each task that
+        // ever asks the database tens of kilobytes larger, all the time that it waits for others.
+        let attempt = Box::pin(async {
             let mut lease = Lease(None);
             let result = work(lease.0.insert(self.pool.acquire().await?)).await;
             // The work has ended by itself: the connection is in a known state. One that may only
@@ -258,7 +260,7 @@ impl Store {
                 drop(lease.0.take());
             }
             result
-        };
+        });
         self.within_deadline(operation, attempt).await
     }
 
