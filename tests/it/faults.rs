@@ -1,5 +1,6 @@
 //! What is killed, restarted or gone in the middle of the work loses nothing.
 
+mod cluster;
 mod database;
 mod descriptors;
 
