@@ -32,6 +32,9 @@ use session::Supervisor;
 
 /// Longest wait for the last acks and the channel's close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// A batch ends with the message that brings it to so much: whoever works on a batch has it in
+/// memory several times, and its database connection keeps a buffer of that size.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// What to consume.
 #[derive(Debug, Clone)]
@@ -89,22 +92,27 @@ impl Consumer {
         }
     }
 
-    /// Waits for a message and gives what has arrived, up to `max`, without waiting for more.
-    /// `None` once the consumer is stopped.
+    /// Waits for a message and gives what has arrived, up to `max` messages or about 1 MiB, without
+    /// waiting for more. `None` once the consumer is stopped.
     ///
     /// Cancel-safe: nothing is taken unless it is given.
     pub async fn recv_many(&mut self, max: usize) -> Option<Vec<Incoming>> {
         loop {
-            let mut batch = Vec::new();
-            tokio::select! {
+            let first = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {
                     self.hand_back();
                     return None;
                 }
-                count = self.messages.recv_many(&mut batch, max.max(1)) => if count == 0 {
-                    return None;
-                }
+                first = self.messages.recv() => first?,
+            };
+            let (mut bytes, mut batch) = (first.body.len(), vec![first]);
+            while batch.len() < max
+                && bytes < MAX_BATCH_BYTES
+                && let Ok(next) = self.messages.try_recv()
+            {
+                bytes += next.body.len();
+                batch.push(next);
             }
             // The channel of some may have ended since they arrived: they come again.
             batch.retain(|incoming| incoming.ack.is_live());
@@ -148,5 +156,38 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.stop.cancel();
         self.finish.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Properties;
+
+    #[tokio::test]
+    async fn a_batch_of_large_messages_is_a_small_one() {
+        let (sender, messages) = mpsc::channel(10);
+        let (settlements, _settled) = mpsc::unbounded_channel();
+        let mut consumer = Consumer {
+            messages,
+            stop: CancellationToken::new(),
+            finish: CancellationToken::new(),
+            ended: oneshot::channel().1,
+            status: ConsumerStatus::new("q"),
+        };
+        for kilobytes in [600, 600, 600, 1, 2_000, 1, 1] {
+            let body = vec![b'x'; kilobytes * 1024];
+            let ack = Ack::new(1, settlements.clone());
+            let message = Incoming {
+                ack,
+                ..Incoming::detached("k", Properties::default(), body)
+            };
+            sender.send(message).await.unwrap();
+        }
+        let mut counts = Vec::new();
+        for _ in 0..3 {
+            counts.push(consumer.recv_many(20).await.unwrap().len());
+        }
+        assert_eq!(counts, [2, 3, 2]);
     }
 }
