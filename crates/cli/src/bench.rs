@@ -33,7 +33,6 @@ use crate::config::{Connection, Environment, resolve};
 use crate::database::MASTER_KEYS;
 use crate::error::{CliError, Result, usage};
 use crate::output::Output;
-use figure::Figure;
 use floor::Floor;
 use processes::Watched;
 use scenario::Scenario;
@@ -112,19 +111,14 @@ impl Bench {
             own_connection(setting, &services)?
         };
         let mut watched = self.pids.clone();
-        watched.extend(services.iter().map(Service::watched));
-        watched.extend(
-            servers
-                .iter()
-                .filter(|server| !self.pids.iter().any(|p| p.name == server.name))
-                .cloned(),
-        );
+        let is_new = |server: &&Watched| !self.pids.iter().any(|p| p.name == server.name);
+        watched.extend(servers.iter().filter(is_new).cloned());
         let key = connection.key.clone().unwrap_or_default();
         let means = Means {
             client: Client::new(&connection)?,
             key,
             amqp: amqp.clone(),
-            watched,
+            watched: [watched.clone(), processes_of(&services)].concat(),
             progress,
         };
         let mut stage = Stage::new(means)?;
@@ -133,13 +127,29 @@ impl Bench {
         stage.connections = self.connections;
         stage.window = self.window;
         let floor = Floor::find(self.floor.clone(), &amqp, &database, servers, self.duration);
-        let figures = self.measure(&stage, &floor, setting.as_ref(), out).await?;
+        self.say_what_differs(&stage, &floor, out)?;
+        let mut figures = Vec::new();
+        for scenario in self.scenarios() {
+            if let Some(setting) = setting.as_ref().filter(|_| !figures.is_empty()) {
+                // New ones for each scenario: what one leaves in their memory is not the next one's.
+                stop(services).await?;
+                services = start_services(setting, self.dispatchers).await?;
+                stage.client = Client::new(&own_connection(setting, &services)?)?;
+                stage.watched = [watched.clone(), processes_of(&services)].concat();
+            }
+            let found = scenario.run(&stage, &floor, setting.as_ref()).await;
+            let found = found.with_context(|| format!("{scenario:?} could not be measured"))?;
+            if !out.is_json() {
+                for figure in &found {
+                    stage.progress.aside(|| out.line(figure.to_string()))?;
+                }
+            }
+            figures.extend(found);
+        }
         stage.clear().await?;
         stage.broker.close().await;
         drop(stage);
-        for service in services {
-            service.stop().await?;
-        }
+        stop(services).await?;
         if let Some(setting) = &setting {
             setting.remove_logs();
         }
@@ -150,13 +160,15 @@ impl Bench {
         Ok(())
     }
 
-    async fn measure(
-        &self,
-        stage: &Stage,
-        floor: &Floor,
-        setting: Option<&Setting>,
-        out: &mut Output,
-    ) -> Result<Vec<Figure>> {
+    fn scenarios(&self) -> &[Scenario] {
+        if self.scenarios.is_empty() {
+            &Scenario::ALL
+        } else {
+            &self.scenarios
+        }
+    }
+
+    fn say_what_differs(&self, stage: &Stage, floor: &Floor, out: &mut Output) -> Result<()> {
         if !floor.is_there() {
             stage.progress.aside(|| {
                 out.talk(
@@ -168,25 +180,7 @@ impl Bench {
             let scaled = "(the amounts are scaled down; the goals are for the full ones)";
             stage.progress.aside(|| out.talk(scaled))?;
         }
-        let all = &Scenario::ALL[..];
-        let mut figures = Vec::new();
-        for scenario in if self.scenarios.is_empty() {
-            all
-        } else {
-            &self.scenarios
-        } {
-            let found = scenario
-                .run(stage, floor, setting)
-                .await
-                .with_context(|| format!("{scenario:?} could not be measured"))?;
-            if !out.is_json() {
-                for figure in &found {
-                    stage.progress.aside(|| out.line(figure.to_string()))?;
-                }
-            }
-            figures.extend(found);
-        }
-        Ok(figures)
+        Ok(())
     }
 }
 
@@ -201,6 +195,17 @@ async fn start_services(setting: &Setting, dispatchers: usize) -> Result<Vec<Ser
         services.push(dispatcher);
     }
     Ok(services)
+}
+
+async fn stop(services: Vec<Service>) -> Result<()> {
+    for service in services {
+        service.stop().await?;
+    }
+    Ok(())
+}
+
+fn processes_of(services: &[Service]) -> Vec<Watched> {
+    services.iter().map(Service::watched).collect()
 }
 
 fn own_connection(setting: &Setting, services: &[Service]) -> Result<Connection> {
