@@ -53,6 +53,8 @@ impl Secrets {
         live.sort_by_key(|secret| {
             std::cmp::Reverse(secret.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC))
         });
+        // Collecting may have kept the place of larger rows.
+        live.shrink_to_fit();
         Self(live)
     }
 

@@ -17,14 +17,20 @@ pub(super) struct PatternIndex {
 /// What may follow the words that lead here.
 #[derive(Debug, Default)]
 struct Node {
-    /// Smaller than a hash map where nothing follows, as after most patterns.
-    next: BTreeMap<Box<str>, Node>,
-    /// What follows a `*` that stands for exactly one word.
-    any: Option<Box<Node>>,
+    /// Boxed, since nothing follows most patterns.
+    branches: Option<Box<Branches>>,
     /// Patterns that end here.
     ending: Vec<u32>,
     /// Patterns whose last word is a `*` for all that may follow here.
     open: Vec<u32>,
+}
+
+/// What follows a word.
+#[derive(Debug, Default)]
+struct Branches {
+    next: BTreeMap<Box<str>, Node>,
+    /// What follows a `*` that stands for exactly one word.
+    any: Node,
 }
 
 impl PatternIndex {
@@ -41,10 +47,11 @@ impl PatternIndex {
         };
         let mut node = &mut self.root;
         for word in words.split('.') {
+            let branches = node.branches.get_or_insert_default();
             node = if word == "*" {
-                node.any.get_or_insert_default()
+                &mut branches.any
             } else {
-                node.next.entry(word.into()).or_default()
+                branches.next.entry(word.into()).or_default()
             };
         }
         if is_open {
@@ -75,16 +82,17 @@ impl Node {
             return;
         };
         found.extend(&self.open);
+        let Some(branches) = &self.branches else {
+            return;
+        };
         let (word, rest) = match rest.split_once('.') {
             Some((word, rest)) => (word, Some(rest)),
             None => (rest, None),
         };
-        if let Some(node) = self.next.get(word) {
+        if let Some(node) = branches.next.get(word) {
             node.collect(rest, found);
         }
-        if let Some(node) = &self.any {
-            node.collect(rest, found);
-        }
+        branches.any.collect(rest, found);
     }
 }
 

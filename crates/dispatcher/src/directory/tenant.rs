@@ -22,8 +22,8 @@ pub struct TenantDirectory {
     pub version: i64,
     /// The tenant's own secrets, for profiles of scope `tenant`.
     pub secrets: Secrets,
+    /// In the order of their ids.
     endpoints: Vec<Arc<EndpointEntry>>,
-    by_id: HashMap<EndpointId, u32>,
     index: PatternIndex,
     schemas: HashMap<EventType, TypeSchema>,
 }
@@ -33,23 +33,21 @@ impl TenantDirectory {
     pub fn new(
         version: i64,
         secrets: Secrets,
-        entries: Vec<(EndpointEntry, Vec<Pattern>)>,
+        mut entries: Vec<(EndpointEntry, Vec<Pattern>)>,
     ) -> Self {
+        entries.sort_unstable_by(|(one, _), (other, _)| one.id.cmp(&other.id));
         let mut index = PatternIndex::default();
-        let mut by_id = HashMap::with_capacity(entries.len());
         let mut endpoints = Vec::with_capacity(entries.len());
         for (position, (entry, patterns)) in (0_u32..).zip(entries) {
             for pattern in &patterns {
                 index.add(pattern, position);
             }
-            by_id.insert(entry.id.clone(), position);
             endpoints.push(Arc::new(entry));
         }
         Self {
             version,
             secrets,
             endpoints,
-            by_id,
             index,
             schemas: HashMap::new(),
         }
@@ -68,7 +66,8 @@ impl TenantDirectory {
 
     /// An endpoint that is not deleted.
     pub fn endpoint(&self, id: &EndpointId) -> Option<&Arc<EndpointEntry>> {
-        self.at(*self.by_id.get(id)?)
+        let found = self.endpoints.binary_search_by(|entry| entry.id.cmp(id));
+        found.ok().and_then(|position| self.endpoints.get(position))
     }
 
     /// The endpoints that want the event. Its data is parsed only if one of them looks at it.
