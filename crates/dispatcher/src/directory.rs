@@ -20,7 +20,7 @@ use signpost_domain::{Clock, TenantId};
 use signpost_egress::Rules;
 use signpost_store::{Store, StoreError};
 
-pub use endpoint::{EndpointEntry, LoadedProfile, Overrides, PreparedKeys, Secrets};
+pub use endpoint::{EndpointEntry, LoadedProfile, Overrides, Secrets};
 pub use tenant::{TenantDirectory, TypeSchema};
 pub(crate) use watch::watch;
 
@@ -124,11 +124,11 @@ impl Directory {
     }
 
     async fn load(&self, tenant: &TenantId) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
-        let Some(rows) = self.store.load_tenant(tenant, self.clock.now()).await? else {
+        let Some(loaded) = self.read(tenant).await? else {
             self.forget(tenant);
             return Ok(None);
         };
-        let loaded = Arc::new(load::directory(rows, &self.profiles, &self.rules).await?);
+        let loaded = Arc::new(loaded);
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         // Two loads may overlap; the newer state stays.
         let newest = match tenants.get(tenant) {

@@ -1,19 +1,20 @@
-//! What the dispatchers keep in memory of a tenant, read in one go.
+//! What the dispatchers keep in memory of a tenant.
 //!
 //! The dispatcher's directory loads a tenant when its first event comes, and again when its
-//! version changes ([`crate::Listener`] tells, [`Store::tenant_versions`] checks).
+//! version changes ([`crate::Listener`] tells, [`Store::tenant_versions`] checks): the tenant
+//! first, then its endpoints in pages, so that the rows of a large one are never all in memory.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use signpost_domain::TenantId;
-use sqlx::postgres::PgRow;
+use signpost_domain::{EndpointId, TenantId};
+use sqlx::{PgConnection, postgres::PgRow};
 
 use crate::{
     Endpoint, EventType, LiveSecret, Store, StoreError, StoredProfile,
     endpoints::{endpoint, endpoint_columns},
     event_types::{event_type, event_type_columns},
-    keyring::SecretError,
+    keyring::{KeyRing, SecretError},
     profiles::{profile_columns, stored_profile},
     row::parsed,
     secrets::SealedSecret,
@@ -28,12 +29,11 @@ pub type Secrets = Result<Vec<LiveSecret>, SecretError>;
 pub struct TenantDirectory {
     /// The tenant.
     pub tenant: TenantId,
-    /// Differs from every other version there ever was; the contents are at least as new.
+    /// Differs from every other version there ever was. What is read with it or after it is at
+    /// least as new: a change in between brings a newer version, and with it another load.
     pub version: i64,
     /// The tenant's own secrets.
     pub secrets: Secrets,
-    /// Its endpoints that are not deleted.
-    pub endpoints: Vec<DirectoryEndpoint>,
     /// Its event types.
     pub event_types: Vec<EventType>,
 }
@@ -57,8 +57,8 @@ pub struct ProfileDirectory {
 }
 
 impl Store {
-    /// Everything of a tenant; `None` if there is no such tenant. Secrets that have expired at
-    /// `now` are left out; those that will expire say when.
+    /// A tenant; `None` if there is no such tenant. Secrets that have expired at `now` are left
+    /// out; those that will expire say when.
     ///
     /// # Errors
     /// The database cannot be reached or refuses.
@@ -68,15 +68,6 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Option<TenantDirectory>, StoreError> {
         let version = "SELECT version FROM tenants WHERE id = $1 AND erasing_since IS NULL";
-        let endpoints = concat!(
-            "SELECT ",
-            endpoint_columns!(),
-            " FROM endpoints WHERE tenant = $1 AND deleted_at IS NULL ORDER BY id"
-        );
-        let secrets = "
-            SELECT endpoint_id, id, version, ciphertext, created_at, expires_at FROM secrets
-            WHERE tenant = $1 AND (expires_at IS NULL OR expires_at > $2)
-            ORDER BY endpoint_id, version DESC";
         let event_types = concat!(
             "SELECT ",
             event_type_columns!(),
@@ -85,8 +76,7 @@ impl Store {
         let id = tenant.as_str();
         let loaded = self
             .run("load a tenant", async |db| {
-                // The version first: what is read after it is at least as new, and a change in
-                // between brings a newer version and with it another load.
+                // The version first: see `TenantDirectory::version`.
                 let version = sqlx::query_scalar(version)
                     .bind(id)
                     .fetch_optional(&mut *db)
@@ -94,50 +84,66 @@ impl Store {
                 let Some(version) = version else {
                     return Ok(None);
                 };
-                let endpoints = sqlx::query(endpoints)
-                    .bind(id)
-                    .try_map(|row| endpoint(&row));
-                let endpoints = endpoints.fetch_all(&mut *db).await?;
-                let secrets = sqlx::query(secrets).bind(id).bind(now);
-                let secrets = secrets.try_map(|row| SealedSecret::from_row(&row));
-                let secrets = secrets.fetch_all(&mut *db).await?;
+                let secrets = sealed_secrets(db, tenant, &[TENANT_OWNER], now).await?;
                 let event_types = sqlx::query(event_types)
                     .bind(id)
                     .try_map(|row| event_type(&row));
                 let event_types = event_types.fetch_all(&mut *db).await?;
-                Ok(Some((version, endpoints, secrets, event_types)))
+                Ok(Some((version, secrets, event_types)))
             })
             .await?;
-        let Some((version, endpoints, sealed, event_types)) = loaded else {
-            return Ok(None);
-        };
+        Ok(
+            loaded.map(|(version, sealed, event_types)| TenantDirectory {
+                tenant: tenant.clone(),
+                version,
+                secrets: take(
+                    &mut open_by_owner(self.keys(), tenant, sealed),
+                    TENANT_OWNER,
+                ),
+                event_types,
+            }),
+        )
+    }
 
-        let mut secrets: HashMap<String, Secrets> = HashMap::new();
-        for secret in sealed {
-            let opened = secret.open(self.keys(), id);
-            let of_owner = secrets
-                .entry(secret.endpoint_id)
-                .or_insert_with(|| Ok(Vec::new()));
-            match (of_owner, opened) {
-                (Ok(list), Ok(secret)) => list.push(secret),
-                (of_owner @ Ok(_), Err(error)) => *of_owner = Err(error),
-                (Err(_), _) => {}
-            }
-        }
-        let mut take = |owner: &str| secrets.remove(owner).unwrap_or_else(|| Ok(Vec::new()));
-        Ok(Some(TenantDirectory {
-            tenant: tenant.clone(),
-            version,
-            secrets: take(""),
-            endpoints: endpoints
-                .into_iter()
-                .map(|endpoint| DirectoryEndpoint {
-                    secrets: take(endpoint.id.as_str()),
-                    endpoint,
-                })
-                .collect(),
-            event_types,
-        }))
+    /// The first `limit` endpoints of a tenant after `after` that are not deleted, in the order of
+    /// their ids, with their secrets as [`Store::load_tenant`] gives them. Fewer than `limit` when
+    /// there are no more.
+    ///
+    /// # Errors
+    /// The database cannot be reached or refuses.
+    pub async fn load_endpoints(
+        &self,
+        tenant: &TenantId,
+        after: Option<&EndpointId>,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<DirectoryEndpoint>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            endpoint_columns!(),
+            " FROM endpoints WHERE tenant = $1 AND id > $2 AND deleted_at IS NULL
+            ORDER BY id LIMIT $3"
+        );
+        let (endpoints, sealed) = self
+            .run("load endpoints", async |db| {
+                let endpoints = sqlx::query(sql)
+                    .bind(tenant.as_str())
+                    .bind(after.map_or("", EndpointId::as_str))
+                    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                    .try_map(|row| endpoint(&row))
+                    .fetch_all(&mut *db)
+                    .await?;
+                let owners: Vec<_> = endpoints.iter().map(|found| found.id.as_str()).collect();
+                let secrets = sealed_secrets(db, tenant, &owners, now).await?;
+                Ok((endpoints, secrets))
+            })
+            .await?;
+        let mut secrets = open_by_owner(self.keys(), tenant, sealed);
+        let with_secrets = |endpoint: Endpoint| DirectoryEndpoint {
+            secrets: take(&mut secrets, endpoint.id.as_str()),
+            endpoint,
+        };
+        Ok(endpoints.into_iter().map(with_secrets).collect())
     }
 
     /// The versions of those tenants that exist.
@@ -197,4 +203,50 @@ impl Store {
         })
         .await
     }
+}
+
+/// The owner of a tenant's own secrets, in place of an endpoint's id.
+const TENANT_OWNER: &str = "";
+
+async fn sealed_secrets(
+    db: &mut PgConnection,
+    tenant: &TenantId,
+    owners: &[&str],
+    now: DateTime<Utc>,
+) -> Result<Vec<SealedSecret>, sqlx::Error> {
+    let sql = "
+        SELECT endpoint_id, id, version, ciphertext, created_at, expires_at FROM secrets
+        WHERE tenant = $1 AND endpoint_id = ANY ($2) AND (expires_at IS NULL OR expires_at > $3)
+        ORDER BY endpoint_id, version DESC";
+    sqlx::query(sql)
+        .bind(tenant.as_str())
+        .bind(owners)
+        .bind(now)
+        .try_map(|row| SealedSecret::from_row(&row))
+        .fetch_all(db)
+        .await
+}
+
+fn open_by_owner(
+    keys: &KeyRing,
+    tenant: &TenantId,
+    sealed: Vec<SealedSecret>,
+) -> HashMap<String, Secrets> {
+    let mut secrets = HashMap::new();
+    for secret in sealed {
+        let opened = secret.open(keys, tenant.as_str());
+        let of_owner = secrets
+            .entry(secret.endpoint_id)
+            .or_insert_with(|| Ok(Vec::new()));
+        match (of_owner, opened) {
+            (Ok(list), Ok(secret)) => list.push(secret),
+            (of_owner @ Ok(_), Err(error)) => *of_owner = Err(error),
+            (Err(_), _) => {}
+        }
+    }
+    secrets
+}
+
+fn take(secrets: &mut HashMap<String, Secrets>, owner: &str) -> Secrets {
+    secrets.remove(owner).unwrap_or_else(|| Ok(Vec::new()))
 }

@@ -1,15 +1,15 @@
 //! Builds the request of an attempt: the delivery's profile, the endpoint's URL, secrets and
 //! headers as they are now.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
 use signpost_broker::DeliveryMessage;
 use signpost_egress::{Failure, FailureCode, Request, Sent};
-use signpost_wire::{AttemptParts, EventParts, Scope};
+use signpost_wire::{AttemptParts, EventParts, Scope, Signature};
 
-use crate::directory::{EndpointEntry, LoadedProfile, PreparedKeys, TenantDirectory};
+use crate::directory::{EndpointEntry, LoadedProfile, TenantDirectory};
 
 /// Builds the request.
 ///
@@ -19,7 +19,7 @@ pub(super) fn build(
     message: &DeliveryMessage,
     tenant: &TenantDirectory,
     endpoint: &EndpointEntry,
-    profile: &Arc<LoadedProfile>,
+    profile: &LoadedProfile,
     timeout: Duration,
     now: DateTime<Utc>,
 ) -> Result<Request, Sent> {
@@ -38,19 +38,15 @@ pub(super) fn build(
         number: message.attempt,
         at: now,
     };
-    let prepared;
-    let keys = if Arc::ptr_eq(profile, &endpoint.profile) {
-        endpoint
-            .keys
-            .as_ref()
-            .map_err(|error| refused(&error.to_string()))?
-    } else {
-        prepared = prepare_for(profile, tenant, endpoint)?;
-        &prepared
+    let secrets = match profile.wire.signature().map(Signature::scope) {
+        Some(Scope::Tenant) => &tenant.secrets,
+        Some(Scope::Endpoint) | None => &endpoint.secrets,
     };
+    let keys = secrets.keys(&profile.wire, now);
+    let keys = keys.map_err(|error| refused(&error.to_string()))?;
     let rendered = profile
         .wire
-        .render_headers(&event, &attempt, &message.body, keys.valid_at(now))
+        .render_headers(&event, &attempt, &message.body, &keys)
         .map_err(|error| refused(&error.to_string()))?;
     let mut headers = Vec::with_capacity(rendered.len() + endpoint.headers.len() + 1);
     for (name, value) in rendered {
@@ -76,25 +72,6 @@ pub(super) fn build(
         timeout,
         now,
     })
-}
-
-/// The delivery was made with another profile than the endpoint has now.
-fn prepare_for(
-    profile: &LoadedProfile,
-    tenant: &TenantDirectory,
-    endpoint: &EndpointEntry,
-) -> Result<PreparedKeys, Sent> {
-    let secrets = match profile
-        .wire
-        .signature()
-        .map(signpost_wire::Signature::scope)
-    {
-        Some(Scope::Tenant) => &tenant.secrets,
-        Some(Scope::Endpoint) | None => &endpoint.secrets,
-    };
-    secrets
-        .prepare(&profile.wire)
-        .map_err(|error| refused(&error.to_string()))
 }
 
 fn refused(detail: &str) -> Sent {

@@ -1,44 +1,71 @@
-//! Turns a tenant's rows into its directory. What cannot be read (a pattern or filter that an
+//! Reads a tenant and turns its rows into its directory. What cannot be read (a pattern or filter that an
 //! older version let through) is logged and left out: it must not stop the rest.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
-use signpost_domain::{EventType, Filter, Pattern, RetryPolicy, Schema, policy::parse_timeout};
+use signpost_domain::{
+    EventType, Filter, Pattern, RetryPolicy, Schema, TenantId, policy::parse_timeout,
+};
 use signpost_egress::{Rules, Target};
 use signpost_store::{DirectoryEndpoint, LiveSecret, StoreError, Validation};
-use signpost_wire::Scope;
 use zeroize::Zeroizing;
 
 use super::{
-    EndpointEntry, LoadedProfile, Overrides, Secrets, TenantDirectory, TypeSchema,
-    profiles::Profiles,
+    Directory, EndpointEntry, LoadedProfile, Overrides, Secrets, TenantDirectory, TypeSchema,
 };
 
-/// Prepares a tenant's endpoints.
-///
-/// # Errors
-/// The database cannot be asked for a custom profile.
-pub(super) async fn directory(
-    rows: signpost_store::TenantDirectory,
-    profiles: &Profiles,
-    rules: &Rules,
-) -> Result<TenantDirectory, StoreError> {
-    let tenant_secrets = secrets(rows.secrets);
-    let mut entries = Vec::with_capacity(rows.endpoints.len());
-    for row in rows.endpoints {
-        let name = &row.endpoint.settings.profile;
-        let Some(profile) = profiles.newest(name).await? else {
-            tracing::error!(endpoint.id = %row.endpoint.id, profile = name, "an endpoint's profile is missing; the endpoint gets nothing");
-            continue;
+/// Endpoints that are read at once: the rows of a large tenant would take several times the memory
+/// of what is made of them.
+const PAGE: usize = 500;
+
+impl Directory {
+    /// Reads a tenant; `None` if there is no such tenant.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub(super) async fn read(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Option<TenantDirectory>, StoreError> {
+        let now = self.clock.now();
+        let Some(row) = self.store.load_tenant(tenant, now).await? else {
+            return Ok(None);
         };
-        if let Some(entry) = entry(row, profile, &tenant_secrets, rules) {
-            entries.push(entry);
+        let schemas = schemas(row.event_types);
+        let mut directory = TenantDirectory::new(row.version, secrets(row.secrets), schemas);
+        let mut last = None;
+        loop {
+            let page = self
+                .store
+                .load_endpoints(tenant, last.as_ref(), PAGE, now)
+                .await?;
+            let is_last = page.len() < PAGE;
+            last = page.last().map(|row| row.endpoint.id.clone());
+            for row in page {
+                if let Some((entry, patterns)) = self.prepare(row).await? {
+                    directory.add(entry, &patterns);
+                }
+            }
+            if is_last {
+                return Ok(Some(directory));
+            }
         }
     }
-    let directory = TenantDirectory::new(rows.version, tenant_secrets, entries);
-    Ok(directory.with_schemas(schemas(rows.event_types)))
+
+    /// An endpoint and what it wants; `None` when it cannot get anything.
+    async fn prepare(
+        &self,
+        row: DirectoryEndpoint,
+    ) -> Result<Option<(EndpointEntry, Vec<Pattern>)>, StoreError> {
+        let name = &row.endpoint.settings.profile;
+        let Some(profile) = self.profiles.newest(name).await? else {
+            tracing::error!(endpoint.id = %row.endpoint.id, profile = name, "an endpoint's profile is missing; the endpoint gets nothing");
+            return Ok(None);
+        };
+        Ok(entry(row, profile, &self.rules))
+    }
 }
 
 fn schemas(event_types: Vec<signpost_store::EventType>) -> HashMap<EventType, TypeSchema> {
@@ -68,7 +95,6 @@ fn schemas(event_types: Vec<signpost_store::EventType>) -> HashMap<EventType, Ty
 fn entry(
     row: DirectoryEndpoint,
     profile: Arc<LoadedProfile>,
-    tenant_secrets: &Secrets,
     rules: &Rules,
 ) -> Option<(EndpointEntry, Vec<Pattern>)> {
     let signpost_store::Endpoint { id, settings, .. } = row.endpoint;
@@ -115,24 +141,13 @@ fn entry(
         .as_deref()
         .and_then(|text| parse_timeout(text, "/timeout").ok());
     let overrides = Overrides { retry, timeout };
-    let secrets = secrets(row.secrets);
-    let signing = match profile
-        .wire
-        .signature()
-        .map(signpost_wire::Signature::scope)
-    {
-        Some(Scope::Tenant) => tenant_secrets,
-        Some(Scope::Endpoint) | None => &secrets,
-    };
-    let keys = signing.prepare(&profile.wire);
     let entry = EndpointEntry {
         status: settings.status,
         target: Target::parse(&settings.url, rules),
         headers: headers(&settings.headers),
         rate_limit: settings.rate_limit,
         id: id.clone(),
-        secrets,
-        keys,
+        secrets: secrets(row.secrets),
         policy: overrides.apply(&profile),
         overrides,
         profile,

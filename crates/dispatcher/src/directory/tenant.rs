@@ -22,41 +22,33 @@ pub struct TenantDirectory {
     pub version: i64,
     /// The tenant's own secrets, for profiles of scope `tenant`.
     pub secrets: Secrets,
-    /// In the order of their ids.
+    /// In the order of their ids, which the index counts.
     endpoints: Vec<Arc<EndpointEntry>>,
     index: PatternIndex,
     schemas: HashMap<EventType, TypeSchema>,
 }
 
 impl TenantDirectory {
-    /// Puts endpoints and their patterns together.
-    pub fn new(
-        version: i64,
-        secrets: Secrets,
-        mut entries: Vec<(EndpointEntry, Vec<Pattern>)>,
-    ) -> Self {
-        entries.sort_unstable_by(|(one, _), (other, _)| one.id.cmp(&other.id));
-        let mut index = PatternIndex::default();
-        let mut endpoints = Vec::with_capacity(entries.len());
-        for (position, (entry, patterns)) in (0_u32..).zip(entries) {
-            for pattern in &patterns {
-                index.add(pattern, position);
-            }
-            endpoints.push(Arc::new(entry));
-        }
+    /// A tenant without endpoints.
+    pub fn new(version: i64, secrets: Secrets, schemas: HashMap<EventType, TypeSchema>) -> Self {
         Self {
             version,
             secrets,
-            endpoints,
-            index,
-            schemas: HashMap::new(),
+            endpoints: Vec::new(),
+            index: PatternIndex::default(),
+            schemas,
         }
     }
 
-    /// The same tenant with these schemas.
-    #[must_use]
-    pub fn with_schemas(self, schemas: HashMap<EventType, TypeSchema>) -> Self {
-        Self { schemas, ..self }
+    /// Adds an endpoint and what it wants. They come in the order of their ids.
+    pub fn add(&mut self, entry: EndpointEntry, patterns: &[Pattern]) {
+        debug_assert!(self.endpoints.last().is_none_or(|last| last.id < entry.id));
+        // More would fit into no memory.
+        let position = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
+        for pattern in patterns {
+            self.index.add(pattern, position);
+        }
+        self.endpoints.push(Arc::new(entry));
     }
 
     /// The schema that events of a type are checked by.

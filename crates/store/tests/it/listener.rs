@@ -122,26 +122,33 @@ async fn the_directory_holds_what_fan_out_and_attempts_need() {
         .await
         .unwrap();
     assert_eq!(versions[&acme], directory.version);
-    let ids: Vec<_> = directory
-        .endpoints
-        .iter()
-        .map(|e| e.endpoint.id.clone())
-        .collect();
-    assert_eq!(ids, [endpoint, without_secret]);
-    assert_eq!(directory.endpoints[0].endpoint.settings, settings());
-    let secrets = directory.endpoints[0].secrets.as_ref().unwrap();
+    let endpoints = store.load_endpoints(&acme, None, 9, at(1)).await.unwrap();
+    let ids: Vec<_> = endpoints.iter().map(|e| e.endpoint.id.clone()).collect();
+    assert_eq!(ids, [endpoint.clone(), without_secret.clone()]);
+    assert_eq!(endpoints[0].endpoint.settings, settings());
+    let secrets = endpoints[0].secrets.as_ref().unwrap();
     let texts: Vec<_> = secrets.iter().map(|s| s.secret.expose_secret()).collect();
     assert_eq!(texts, ["whsec_1123456789abcdef", "whsec_0123456789abcdef"]);
     assert_eq!(secrets[1].expires_at, Some(at(60)));
-    assert!(directory.endpoints[1].secrets.as_ref().unwrap().is_empty());
+    assert!(endpoints[1].secrets.as_ref().unwrap().is_empty());
     assert_eq!(
         directory.secrets.unwrap()[0].secret.expose_secret(),
         own.expose_secret()
     );
 
-    let later = store.load_tenant(&acme, at(60)).await.unwrap().unwrap();
+    for (after, expected) in [(None, &endpoint), (Some(&endpoint), &without_secret)] {
+        let page = store.load_endpoints(&acme, after, 1, at(1)).await.unwrap();
+        let ids: Vec<_> = page.iter().map(|row| &row.endpoint.id).collect();
+        assert_eq!(ids, [expected]);
+    }
+    let rest = store
+        .load_endpoints(&acme, Some(&without_secret), 1, at(1))
+        .await;
+    assert!(rest.unwrap().is_empty());
+
+    let later = store.load_endpoints(&acme, None, 9, at(60)).await.unwrap();
     assert_eq!(
-        later.endpoints[0].secrets.as_ref().unwrap().len(),
+        later[0].secrets.as_ref().unwrap().len(),
         1,
         "the overlap is over"
     );
@@ -164,13 +171,8 @@ async fn one_unreadable_secret_stops_nobody_else() {
         WHERE endpoint_id = '{broken}'"
     );
     ledger.value(&sql).await;
-    let directory = ledger
-        .store
-        .load_tenant(&acme, at(1))
-        .await
-        .unwrap()
-        .unwrap();
-    for endpoint in &directory.endpoints {
+    let endpoints = ledger.store.load_endpoints(&acme, None, 9, at(1)).await;
+    for endpoint in &endpoints.unwrap() {
         assert_eq!(endpoint.secrets.is_ok(), endpoint.endpoint.id == fine);
     }
 }

@@ -152,7 +152,11 @@ async fn the_database_holds_no_readable_secret() {
     let debug = format!(
         "{:?} {:?}",
         ledger.store,
-        ledger.store.load_tenant(&acme, at(0)).await.unwrap()
+        ledger
+            .store
+            .load_endpoints(&acme, None, 9, at(0))
+            .await
+            .unwrap()
     );
     assert!(!debug.contains("0123456789"), "{debug}");
 }
@@ -170,8 +174,8 @@ async fn a_wrong_or_missing_master_key_is_named() {
     assert!(matches!(&error, StoreError::Secret(SecretError::WrongKey { kid }) if kid == "a"));
     assert!(!error.is_transient());
     assert!(wrong.check_master_keys().await.is_err());
-    let directory = wrong.load_tenant(&acme, at(0)).await.unwrap().unwrap();
-    assert!(directory.endpoints[0].secrets.is_err());
+    let endpoints = wrong.load_endpoints(&acme, None, 9, at(0)).await.unwrap();
+    assert!(endpoints[0].secrets.is_err());
 
     let missing = ledger.other(|config| config.keys = ring("b", 1));
     let error = missing.check_master_keys().await.unwrap_err();
