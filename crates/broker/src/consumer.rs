@@ -13,7 +13,9 @@ mod acks;
 mod incoming;
 mod session;
 mod status;
+mod streams;
 mod watch;
+mod window;
 
 pub use incoming::{Ack, Incoming};
 pub use status::{ConsumerStatus, ConsumerView};
@@ -41,7 +43,7 @@ const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub struct ConsumerConfig {
     /// The queue.
     pub queue: &'static str,
-    /// Most messages that may be unsettled at once.
+    /// Most messages that may be unsettled at once; fewer while they are large.
     pub prefetch: u16,
 }
 

@@ -2,13 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::join_all};
+use futures::future::join_all;
 use lapin::{
     Channel,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    },
-    types::{FieldTable, ShortString},
+    options::{BasicAckOptions, BasicNackOptions},
 };
 use signpost_runtime::{Lifecycle, error_chain};
 use tokio::{
@@ -21,17 +18,17 @@ use super::{
     ConsumerConfig, ConsumerStatus,
     acks::{AckBook, Frame, Settlement},
     incoming::{Ack, Incoming},
+    streams::Streams,
     watch::{self, Finding, Look, Watch},
 };
 use crate::{backoff::Backoff, link::Link, queues::Queues};
 
 /// Longest wait for one answer of the broker.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the channel's state is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Most acks that are grouped at once.
 const ACK_BATCH: usize = 1024;
-const TAG: &str = "signpost";
 
 /// Why a session with one channel ended.
 enum End {
@@ -68,7 +65,7 @@ impl Supervisor {
                 set_up = self.set_up() => set_up,
             };
             let end = match session {
-                Ok((channel, deliveries)) => self.session(channel, deliveries).await,
+                Ok(streams) => self.session(streams).await,
                 Err(reason) => End::Lost(reason),
             };
             match end {
@@ -105,31 +102,14 @@ impl Supervisor {
         self.status.set_down(reason);
     }
 
-    async fn set_up(&self) -> Result<(Channel, lapin::Consumer), String> {
+    async fn set_up(&self) -> Result<Streams, String> {
         let channel = self.link.channel().await;
         let channel = channel.map_err(|error| error_chain(&error).to_string())?;
-        let consume = async {
-            // Per consumer: quorum queues refuse a limit per channel.
-            channel
-                .basic_qos(self.config.prefetch, BasicQosOptions { global: false })
-                .await?;
-            channel
-                .basic_consume(
-                    self.config.queue.into(),
-                    TAG.into(),
-                    BasicConsumeOptions::default(),
-                    FieldTable::default(),
-                )
-                .await
-        };
-        match timeout(PATIENCE, consume).await {
-            Ok(Ok(deliveries)) => Ok((channel, deliveries)),
-            Ok(Err(error)) => Err(error_chain(&error).to_string()),
-            Err(_elapsed) => Err("no answer in time".to_owned()),
-        }
+        Streams::start(channel, &self.config).await
     }
 
-    async fn session(&self, channel: Channel, mut deliveries: lapin::Consumer) -> End {
+    async fn session(&self, mut streams: Streams) -> End {
+        let channel = streams.channel().clone();
         let (settlements, settled) = mpsc::unbounded_channel();
         let lost = CancellationToken::new();
         let acker = Acker {
@@ -145,15 +125,18 @@ impl Supervisor {
             acker.run().await;
             let _unheard = ended.send(());
         });
-        self.status.set_alive();
+        self.status.set_alive(streams.size());
         // Cancel-safe: a message that is not passed on stays unsettled, and comes again.
         let end = tokio::select! {
             biased;
-            end = self.forward(&channel, &mut deliveries, &settlements) => end,
+            end = self.forward(&mut streams, &settlements) => end,
             finding = self.watch() => End::Dead(finding),
         };
         if matches!(end, End::Finished) {
-            self.drain(&channel, &mut deliveries, &settlements).await;
+            for delivery in streams.stop().await {
+                self.status.note_delivery();
+                Ack::new(delivery.delivery_tag, settlements.clone()).requeue();
+            }
             // The acker ends when the consumer is finished and the last ack is written.
             let _ended = acker_end.await;
             let closed = timeout(PATIENCE, channel.close(200, "OK".into())).await;
@@ -165,30 +148,30 @@ impl Supervisor {
     /// Passes messages on until something ends it.
     async fn forward(
         &self,
-        channel: &Channel,
-        deliveries: &mut lapin::Consumer,
+        streams: &mut Streams,
         settlements: &mpsc::UnboundedSender<Settlement>,
     ) -> End {
         let mut looks = interval(LOOK_EVERY);
         loop {
-            // Cancel-safe: the stream keeps what it has not given.
+            // Cancel-safe: see `Streams::next`.
             let item = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return End::Finished,
-                item = deliveries.next() => item,
+                item = streams.next() => item,
                 _ = looks.tick() => {
-                    if !channel.status().connected() {
+                    if !streams.channel().status().connected() {
                         return End::Lost("channel lost".to_owned());
                     }
                     continue;
                 }
             };
             let delivery = match item {
-                Some(Ok(delivery)) => delivery,
-                Some(Err(error)) => return End::Lost(error_chain(&error).to_string()),
-                None => return End::Cancelled,
+                Ok(Some(delivery)) => delivery,
+                Ok(None) => return End::Cancelled,
+                Err(reason) => return End::Lost(reason),
             };
             self.status.note_delivery();
+            let bytes = delivery.data.len();
             let ack = Ack::new(delivery.delivery_tag, settlements.clone());
             let incoming = Incoming::new(delivery, ack);
             // There is room for a whole prefetch, so this waits only while messages of an earlier
@@ -199,6 +182,10 @@ impl Supervisor {
                 refused.0.ack.requeue(); // The consumer was stopped or dropped.
                 return End::Finished;
             }
+            if let Err(reason) = streams.adjust(bytes).await {
+                return End::Lost(reason);
+            }
+            self.status.set_window(streams.size());
         }
     }
 
@@ -211,29 +198,12 @@ impl Supervisor {
             let view = self.status.view();
             let look = Look {
                 delivered: view.delivered,
-                has_room: view.unsettled < usize::from(self.config.prefetch),
+                has_room: view.unsettled < view.window,
                 depth: depth.ok().flatten(),
             };
             if let Some(finding) = watch.look(look, Instant::now()) {
                 return finding;
             }
-        }
-    }
-
-    /// Stops the broker from sending more, and gives back what has been sent.
-    async fn drain(
-        &self,
-        channel: &Channel,
-        deliveries: &mut lapin::Consumer,
-        settlements: &mpsc::UnboundedSender<Settlement>,
-    ) {
-        let cancel = channel.basic_cancel(ShortString::from(TAG), BasicCancelOptions::default());
-        if !matches!(timeout(PATIENCE, cancel).await, Ok(Ok(()))) {
-            return;
-        }
-        while let Some(Some(Ok(delivery))) = deliveries.next().now_or_never() {
-            self.status.note_delivery();
-            Ack::new(delivery.delivery_tag, settlements.clone()).requeue();
         }
     }
 }

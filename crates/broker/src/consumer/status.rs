@@ -20,6 +20,7 @@ struct Shared {
     alive: watch::Sender<Result<(), String>>,
     delivered: AtomicU64,
     unsettled: AtomicUsize,
+    window: AtomicUsize,
     /// Milliseconds after `started`, plus one; 0 for never.
     last_delivery: AtomicU64,
 }
@@ -35,6 +36,8 @@ pub struct ConsumerView {
     pub delivered: u64,
     /// Messages of the present channel that are not settled yet.
     pub unsettled: usize,
+    /// Messages that may be unsettled at present: fewer than the prefetch while they are large.
+    pub window: usize,
     /// When the last message came.
     pub last_delivery: Option<Instant>,
 }
@@ -47,6 +50,7 @@ impl ConsumerStatus {
             alive: watch::Sender::new(Err("not connected yet".to_owned())),
             delivered: AtomicU64::new(0),
             unsettled: AtomicUsize::new(0),
+            window: AtomicUsize::new(0),
             last_delivery: AtomicU64::new(0),
         };
         Self {
@@ -64,6 +68,7 @@ impl ConsumerStatus {
             alive: shared.alive.borrow().clone(),
             delivered: shared.delivered.load(Ordering::Relaxed),
             unsettled: shared.unsettled.load(Ordering::Relaxed),
+            window: shared.window.load(Ordering::Relaxed),
             last_delivery: last.checked_sub(1).map(after),
         }
     }
@@ -77,9 +82,14 @@ impl ConsumerStatus {
         alive.map_err(|reason| format!("queue {}: {reason}", self.shared.queue))
     }
 
-    pub(super) fn set_alive(&self) {
+    pub(super) fn set_alive(&self, window: usize) {
         self.shared.unsettled.store(0, Ordering::Relaxed);
+        self.set_window(window);
         self.set(Ok(()));
+    }
+
+    pub(super) fn set_window(&self, window: usize) {
+        self.shared.window.store(window, Ordering::Relaxed);
     }
 
     pub(super) fn set_down(&self, reason: &str) {

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use signpost_broker::{ConsumerConfig, topology};
+use signpost_broker::{ConsumerConfig, Publish, topology};
 use signpost_testkit::wait_until;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{PATIENCE, World, consume, event, id_of, next, publish_events, take};
+use crate::world::{
+    PATIENCE, World, consume, event, id_of, next, publish_all, publish_events, take,
+};
 
 #[tokio::test]
 async fn a_message_arrives_as_it_was_published() {
@@ -176,5 +178,59 @@ async fn many_messages_pass_a_small_window() {
     assert_eq!(view.delivered, 1000);
     assert!(view.last_delivery.is_some());
     consumer.close().await;
+    assert_eq!(world.ready(topology::EVENTS).await, 0);
+}
+
+fn large(index: usize) -> Publish {
+    Publish {
+        body: vec![b'x'; 256 * 1024].into(),
+        ..event(&format!("large-{index}"))
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_starts_with_large_messages_holds_few() {
+    let world = World::new().await;
+    publish_all(&world.broker, (0..100).map(large)).await;
+    let consumer = consume(&world.broker, topology::EVENTS, 1000);
+    wait_until("it holds 64", PATIENCE, async || {
+        match consumer.status().view().unsettled {
+            64 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert_eq!(world.ready(topology::EVENTS).await, 36);
+}
+
+#[tokio::test]
+async fn the_window_follows_the_size_of_the_messages() {
+    let world = World::new().await;
+    let mut consumer = consume(&world.broker, topology::EVENTS, 300);
+    let status = consumer.status();
+    let mut seen = BTreeSet::new();
+    for (part, windows) in [
+        ("small", 300..=300),
+        ("large", 64..=127),
+        ("again", 300..=300),
+    ] {
+        let publishes = (0..300).map(|index| match part {
+            "large" => large(index),
+            _ => event(&format!("{part}-{index}")),
+        });
+        publish_all(&world.broker, publishes).await;
+        // Small ones are all taken before any is settled.
+        let at_once = if part == "large" { 1 } else { 300 };
+        for _ in 0..300 / at_once {
+            for incoming in take(&mut consumer, at_once).await {
+                assert!(seen.insert(id_of(&incoming)));
+                incoming.ack.ack();
+            }
+        }
+        let now = status.view().window;
+        assert!(windows.contains(&now), "{part}: {now}");
+    }
+    consumer.close().await;
+    assert_eq!(seen.len(), 900);
     assert_eq!(world.ready(topology::EVENTS).await, 0);
 }

@@ -1,6 +1,5 @@
 //! A publisher that sends any bytes, which no client library does: for messages that RabbitMQ
-//! takes and that break other clients. Only what is needed of AMQP 0-9-1, without confirms; the
-//! answer to closing the channel shows that everything before was taken.
+//! takes and that break other clients. Only what is needed of AMQP 0-9-1.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -66,8 +65,11 @@ pub(crate) async fn publish(url: &str, messages: &[RawMessage]) {
     raw.expect(10, 41).await;
     raw.method(1, 20, 10, &short(b"")).await;
     raw.expect(20, 11).await;
+    raw.method(1, 85, 10, &[0]).await; // confirms
+    raw.expect(85, 11).await;
     for message in messages {
         raw.publish(message).await;
+        raw.expect(60, 80).await;
     }
     raw.method(
         1,

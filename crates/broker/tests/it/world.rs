@@ -115,8 +115,12 @@ pub(crate) fn events(count: usize) -> impl Iterator<Item = Publish> {
 }
 
 pub(crate) async fn publish_events(broker: &Broker, count: usize) {
+    publish_all(broker, events(count)).await;
+}
+
+pub(crate) async fn publish_all(broker: &Broker, messages: impl Iterator<Item = Publish>) {
     let publisher = broker.publisher();
-    let all = events(count).map(|publish| publisher.publish_confirmed(publish));
+    let all = messages.map(|publish| publisher.publish_confirmed(publish));
     for result in futures::future::join_all(all).await {
         result.expect("a confirm");
     }
