@@ -3,6 +3,8 @@
 //! stands. What is on its way to one that is cancelled, the broker takes back, and hands out again
 //! as redelivered (<https://github.com/rabbitmq/rabbitmq-server/issues/3729>).
 
+use std::collections::VecDeque;
+
 use futures::{FutureExt, StreamExt};
 use lapin::{
     Channel,
@@ -24,6 +26,8 @@ pub(super) struct Streams {
     window: Window,
     least: lapin::Consumer,
     more: Option<More>,
+    /// What had come for one that has been cancelled since.
+    left: VecDeque<Delivery>,
     /// Consumers that have come and gone.
     changes: u64,
 }
@@ -35,8 +39,6 @@ struct More {
     tag: String,
     deliveries: lapin::Consumer,
     size: u16,
-    /// The broker sends no more; what it had sent is still to be taken.
-    is_cancelled: bool,
 }
 
 impl Streams {
@@ -53,6 +55,7 @@ impl Streams {
             window,
             least,
             more: None,
+            left: VecDeque::new(),
             changes: 0,
         })
     }
@@ -73,22 +76,16 @@ impl Streams {
     /// # Errors
     /// The channel is gone, in words.
     pub(super) async fn next(&mut self) -> Result<Option<Delivery>, String> {
-        let item = loop {
-            let Some(more) = &mut self.more else {
-                break self.least.next().await;
-            };
-            // Cancel-safe: the streams keep what they have not given.
-            let (item, is_end) = tokio::select! {
-                item = self.least.next() => (item, false),
-                item = more.deliveries.next() => {
-                    let is_end = item.is_none() && more.is_cancelled;
-                    (item, is_end)
-                }
-            };
-            if !is_end {
-                break item;
-            }
-            self.more = None;
+        if let Some(delivery) = self.left.pop_front() {
+            return Ok(Some(delivery));
+        }
+        let item = match &mut self.more {
+            None => self.least.next().await,
+            // The streams keep what they have not given.
+            Some(more) => tokio::select! {
+                item = self.least.next() => item,
+                item = more.deliveries.next() => item,
+            },
         };
         item.transpose()
             .map_err(|error| error_chain(&error).to_string())
@@ -101,24 +98,22 @@ impl Streams {
     pub(super) async fn adjust(&mut self, bytes: usize) -> Result<(), String> {
         self.window.note(bytes);
         let size = self.window.more();
-        match &mut self.more {
-            None if size > 0 => {
-                self.changes += 1;
-                let tag = format!("{TAG}-{}", self.changes);
-                let deliveries = consume(&self.channel, self.queue, &tag, size).await?;
-                self.more = Some(More {
-                    tag,
-                    deliveries,
-                    size,
-                    is_cancelled: false,
-                });
-            }
-            // What it held is taken first; then the next message opens another one.
-            Some(more) if more.size != size && !more.is_cancelled => {
-                cancel(&self.channel, &more.tag).await?;
-                more.is_cancelled = true;
-            }
-            None | Some(_) => return Ok(()),
+        if size == self.more.as_ref().map_or(0, |more| more.size) {
+            return Ok(());
+        }
+        if let Some(mut more) = self.more.take() {
+            cancel(&self.channel, &more.tag).await?;
+            self.left.extend(drain(&mut more.deliveries));
+        }
+        if size > 0 {
+            self.changes += 1;
+            let tag = format!("{TAG}-{}", self.changes);
+            let deliveries = consume(&self.channel, self.queue, &tag, size).await?;
+            self.more = Some(More {
+                tag,
+                deliveries,
+                size,
+            });
         }
         tracing::debug!(queue = self.queue, size, "the consumer's window changes");
         Ok(())
@@ -126,12 +121,12 @@ impl Streams {
 
     /// Stops the broker from sending more, and gives what has been sent.
     pub(super) async fn stop(&mut self) -> Vec<Delivery> {
-        let mut sent = Vec::new();
+        let mut sent = Vec::from(std::mem::take(&mut self.left));
         if cancel(&self.channel, TAG).await.is_ok() {
             sent.extend(drain(&mut self.least));
         }
         if let Some(more) = &mut self.more
-            && (more.is_cancelled || cancel(&self.channel, &more.tag).await.is_ok())
+            && cancel(&self.channel, &more.tag).await.is_ok()
         {
             sent.extend(drain(&mut more.deliveries));
         }

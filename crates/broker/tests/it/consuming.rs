@@ -193,14 +193,14 @@ async fn a_consumer_that_starts_with_large_messages_holds_few() {
     let world = World::new().await;
     publish_all(&world.broker, (0..100).map(large)).await;
     let consumer = consume(&world.broker, topology::EVENTS, 1000);
-    wait_until("it holds 64", PATIENCE, async || {
+    wait_until("it holds 32", PATIENCE, async || {
         match consumer.status().view().unsettled {
-            64 => Ok(()),
+            32 => Ok(()),
             other => Err(other),
         }
     })
     .await;
-    assert_eq!(world.ready(topology::EVENTS).await, 36);
+    assert_eq!(world.ready(topology::EVENTS).await, 68);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn the_window_follows_the_size_of_the_messages() {
     let mut seen = BTreeSet::new();
     for (part, windows) in [
         ("small", 300..=300),
-        ("large", 64..=127),
+        ("large", 32..=63),
         ("again", 300..=300),
     ] {
         let publishes = (0..300).map(|index| match part {
