@@ -55,14 +55,27 @@ pub(crate) async fn run(
             .into_iter()
             .map(|question| (question.claim, question.answer))
             .unzip();
-        let claimed = ledger::ask(&context, "claiming attempts", || {
-            let now = context.clock.now();
-            context.store.claim_attempts(&claims, now)
-        });
-        // Without an answer the questions are dropped: their messages stay unacked.
-        for (answer, claim) in answers.into_iter().zip(claimed.await.into_iter().flatten()) {
-            // Whoever asked may have gone, during a stop.
-            let _unheard = answer.send(claim);
+        let claimed = claim(&context, &claims).await;
+        // One of them is refused for good. The others must not suffer for it.
+        if claimed.is_none() && claims.len() > 1 && !context.lifecycle.is_stopping() {
+            for (one, answer) in claims.into_iter().zip(answers) {
+                give([answer], claim(&context, &[one]).await);
+            }
+        } else {
+            give(answers, claimed);
         }
+    }
+}
+
+async fn claim(context: &Context, claims: &[AttemptClaim]) -> Option<Vec<Claim>> {
+    let question = || context.store.claim_attempts(claims, context.clock.now());
+    ledger::ask(context, "claiming attempts", question).await
+}
+
+/// Without an answer the questions are dropped: their messages stay unacked.
+fn give(answers: impl IntoIterator<Item = oneshot::Sender<Claim>>, claimed: Option<Vec<Claim>>) {
+    for (answer, claim) in answers.into_iter().zip(claimed.into_iter().flatten()) {
+        // Whoever asked may have gone, during a stop.
+        let _unheard = answer.send(claim);
     }
 }

@@ -52,7 +52,7 @@ pub struct Args {
     /// Ports that may be reached; empty: every port but those of well-known internal services.
     #[arg(long, env = "SIGNPOST_EGRESS_PORTS", value_delimiter = ',')]
     egress_ports: Vec<u16>,
-    /// Messages taken from a queue before the first of them is acked.
+    /// Messages taken from a queue before the first of them is acked; fewer while they are large.
     #[arg(long, env = "SIGNPOST_PREFETCH", default_value_t = 1000)]
     prefetch: u16,
     /// Attempts at once, over all endpoints.

@@ -2,20 +2,20 @@
 //!
 //! Loaded on demand. Fan-out compares versions with the database before each batch, so an endpoint
 //! that exists when an event is published gets it. Attempts read what notifications keep fresh,
-//! well within a second. Never written to; holds secrets, which are wiped when replaced.
+//! well within a second. Never written to; holds secrets, which are wiped when replaced. Tenants
+//! without traffic for an hour are forgotten.
 
 mod endpoint;
 mod index;
 mod load;
 mod profiles;
 mod tenant;
+mod tenants;
 mod watch;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use chrono::TimeDelta;
 use signpost_domain::{Clock, TenantId};
 use signpost_egress::Rules;
 use signpost_store::{Store, StoreError};
@@ -25,6 +25,10 @@ pub use tenant::{TenantDirectory, TypeSchema};
 pub(crate) use watch::watch;
 
 use profiles::Profiles;
+use tenants::Tenants;
+
+/// How long a tenant stays in memory that nothing asks for.
+const UNUSED_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// The subscriptions in memory.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct Directory {
     clock: Arc<dyn Clock>,
     rules: Rules,
     profiles: Profiles,
-    tenants: RwLock<HashMap<TenantId, Arc<TenantDirectory>>>,
+    tenants: Tenants,
 }
 
 impl Directory {
@@ -44,13 +48,13 @@ impl Directory {
             store,
             clock,
             rules,
-            tenants: RwLock::default(),
+            tenants: Tenants::default(),
         }
     }
 
     /// Whether the tenant is in memory.
     pub fn is_loaded(&self, tenant: &TenantId) -> bool {
-        self.cached(tenant).is_some()
+        self.tenants.has(tenant)
     }
 
     /// The tenant as it was when last loaded, loading it if it is not there.
@@ -79,7 +83,7 @@ impl Directory {
         let mut found = HashMap::with_capacity(tenants.len());
         for tenant in tenants {
             let Some(version) = versions.get(tenant) else {
-                self.forget(tenant);
+                self.tenants.forget(tenant);
                 continue;
             };
             let cached = self
@@ -109,36 +113,21 @@ impl Directory {
     }
 
     fn cached(&self, tenant: &TenantId) -> Option<Arc<TenantDirectory>> {
-        self.tenants
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(tenant)
-            .cloned()
-    }
-
-    fn forget(&self, tenant: &TenantId) {
-        self.tenants
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(tenant);
+        self.tenants.find(tenant, self.clock.now())
     }
 
     async fn load(&self, tenant: &TenantId) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
         let Some(loaded) = self.read(tenant).await? else {
-            self.forget(tenant);
+            self.tenants.forget(tenant);
             return Ok(None);
         };
-        let loaded = Arc::new(loaded);
-        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        // Two loads may overlap; the newer state stays.
-        let newest = match tenants.get(tenant) {
-            Some(there) if there.version > loaded.version => Arc::clone(there),
-            Some(_) | None => {
-                tenants.insert(tenant.clone(), Arc::clone(&loaded));
-                loaded
-            }
-        };
-        Ok(Some(newest))
+        let now = self.clock.now();
+        Ok(Some(self.tenants.keep(tenant, Arc::new(loaded), now)))
+    }
+
+    /// Forgets tenants without traffic.
+    fn forget_unused(&self) {
+        self.tenants.forget_unused(self.clock.now() - UNUSED_FOR);
     }
 
     /// Custom profiles are looked up anew from now on.
@@ -148,11 +137,6 @@ impl Directory {
 
     /// The tenants in memory.
     fn loaded(&self) -> Vec<TenantId> {
-        self.tenants
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .cloned()
-            .collect()
+        self.tenants.names()
     }
 }

@@ -5,13 +5,17 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+struct Check {
+    name: &'static str,
+    ask: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Whether the process is ready without it.
+    is_note: bool,
+}
 
 /// The checks of one process; clones share them.
 #[derive(Clone, Default)]
 pub struct Readiness {
-    checks: Arc<Mutex<Vec<(&'static str, Check)>>>,
-    notes: Arc<Mutex<Vec<(&'static str, Check)>>>,
+    checks: Arc<Mutex<Vec<Check>>>,
     /// Whether all checks have been added. The admin listener answers before that.
     is_complete: Arc<AtomicBool>,
 }
@@ -38,8 +42,7 @@ impl Readiness {
     where
         F: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
-        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.push((name, Box::new(check)));
+        self.push(name, check, false);
     }
 
     /// Adds a check that is shown and decides nothing: the process does its main work without it.
@@ -47,27 +50,36 @@ impl Readiness {
     where
         F: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.push((name, Box::new(check)));
+        self.push(name, check, true);
+    }
+
+    fn push<F>(&self, name: &'static str, check: F, is_note: bool)
+    where
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+    {
+        let ask = Box::new(check);
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.push(Check { name, ask, is_note });
     }
 
     /// What is not ready, by name, with the reason.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let starting =
             (!self.is_complete.load(Ordering::Acquire)).then(|| ("process", "starting".to_owned()));
-        failed(&self.checks).into_iter().chain(starting).collect()
+        self.failed(false).into_iter().chain(starting).collect()
     }
 
     /// What else is amiss, by name, with the reason.
     pub fn notes(&self) -> Vec<(&'static str, String)> {
-        failed(&self.notes)
+        self.failed(true)
     }
-}
 
-fn failed(checks: &Mutex<Vec<(&'static str, Check)>>) -> Vec<(&'static str, String)> {
-    let checks = checks.lock().unwrap_or_else(PoisonError::into_inner);
-    let failed = |(name, check): &(&'static str, Check)| Some((*name, check().err()?));
-    checks.iter().filter_map(failed).collect()
+    fn failed(&self, is_note: bool) -> Vec<(&'static str, String)> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = checks.iter().filter(|check| check.is_note == is_note);
+        let failed = |check: &Check| Some((check.name, (check.ask)().err()?));
+        asked.filter_map(failed).collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Keeps what is in memory fresh: PostgreSQL tells of changes.
+//! Keeps what is in memory fresh, and no more than is needed: PostgreSQL tells of changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,14 +9,22 @@ use crate::context::Context;
 /// The wait before a tenant that could not be read is read again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Reloads tenants that have changed, until the process stops.
+/// The time between two looks for tenants that nothing asks for.
+const ROUND: Duration = Duration::from_secs(300);
+
+/// Reloads tenants that have changed and forgets those without traffic, until the process stops.
 pub(crate) async fn watch(context: Arc<Context>) {
     let token = context.lifecycle.token();
     let mut changes = context.store.listen();
+    let mut rounds = tokio::time::interval(ROUND);
     loop {
         let change = tokio::select! {
             // Cancel-safe: nothing that was heard gets lost.
             change = changes.next() => change,
+            _ = rounds.tick() => {
+                context.directory.forget_unused();
+                continue;
+            }
             () = token.cancelled() => return,
         };
         match change {

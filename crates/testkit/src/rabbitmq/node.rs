@@ -97,6 +97,8 @@ impl Node {
             "log.file.level = warning".to_owned(),
             "log.console = false".to_owned(),
             "disk_free_limit.absolute = 50MB".to_owned(),
+            // As in what we ship.
+            "max_message_size = 4194304".to_owned(),
         ];
         if let Some(joins) = &self.joins {
             let discovery = "cluster_formation.peer_discovery_backend = classic_config";
