@@ -15,7 +15,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
     Store, StoreError,
-    row::{bytes, count, parsed, word},
+    row::{bytes, count, is_pending, parsed, word},
 };
 
 /// A delivery and its event.
@@ -144,16 +144,18 @@ impl Store {
         batch: &[AttemptClaim],
         now: DateTime<Utc>,
     ) -> Result<Vec<Claim>, StoreError> {
-        let sql = "
-            UPDATE deliveries d SET next_attempt_at = item.lease_until, claims = d.claims + 1
+        let sql = concat!(
+            "UPDATE deliveries d SET next_attempt_at = item.lease_until, claims = d.claims + 1
             FROM unnest($1::text[], $2::text[], $3::int4[], $4::timestamptz[], $5::timestamptz[])
                 WITH ORDINALITY
                 AS item (tenant, id, number, instead_of, lease_until, position)
-            WHERE d.tenant = item.tenant AND d.id = item.id
-                AND d.status = 'pending' AND d.claims < $7
+            WHERE d.tenant = item.tenant AND d.id = item.id AND ",
+            is_pending!(),
+            " AND d.claims < $7
                 AND d.attempt_count - d.late_attempts < item.number
                 AND (d.next_attempt_at <= $6 OR d.next_attempt_at = item.instead_of)
-            RETURNING item.position";
+            RETURNING item.position"
+        );
         let tenants: Vec<_> = batch.iter().map(|item| item.tenant.as_str()).collect();
         let ids: Vec<_> = batch.iter().map(|item| item.delivery_id.as_str()).collect();
         let number = |item: &AttemptClaim| i32::try_from(item.number).unwrap_or(i32::MAX);
@@ -249,7 +251,9 @@ impl Store {
             "SELECT ",
             due_columns!(),
             " FROM deliveries d LEFT JOIN events e ON e.tenant = d.tenant AND e.id = d.event_id
-            WHERE d.tenant = $1 AND d.event_id = $2 AND d.status = 'pending' ORDER BY d.id"
+            WHERE d.tenant = $1 AND d.event_id = $2 AND ",
+            is_pending!(),
+            " ORDER BY d.id"
         );
         self.run("read an event's unfinished deliveries", async |db| {
             let query = sqlx::query(sql)

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use signpost_domain::{DeliveryId, TenantId};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, row::is_pending};
 
 /// One delivery of one tenant.
 pub type DeliveryRef = (TenantId, DeliveryId);
@@ -23,11 +23,13 @@ impl Store {
         let tenants: Vec<_> = batch.iter().map(|(tenant, _, _)| tenant.as_str()).collect();
         let ids: Vec<_> = batch.iter().map(|(_, id, _)| id.as_str()).collect();
         let times: Vec<_> = batch.iter().map(|(_, _, at)| *at).collect();
-        let sql = "
-            UPDATE deliveries d SET next_attempt_at = item.next_attempt_at, claims = 0
+        let sql = concat!(
+            "UPDATE deliveries d SET next_attempt_at = item.next_attempt_at, claims = 0
             FROM unnest($1::text[], $2::text[], $3::timestamptz[])
                 AS item (tenant, id, next_attempt_at)
-            WHERE d.tenant = item.tenant AND d.id = item.id AND d.status = 'pending'";
+            WHERE d.tenant = item.tenant AND d.id = item.id AND ",
+            is_pending!()
+        );
         self.run("defer deliveries", async |db| {
             sqlx::query(sql)
                 .bind(tenants)
@@ -46,11 +48,13 @@ impl Store {
     /// The database cannot be reached or refuses.
     pub async fn hold(&self, batch: &[DeliveryRef], reason: &str) -> Result<u64, StoreError> {
         let (tenants, ids) = texts(batch);
-        let sql = "
-            UPDATE deliveries d SET status = 'held', status_reason = $3, next_attempt_at = NULL,
+        let sql = concat!(
+            "UPDATE deliveries d SET status = 'held', status_reason = $3, next_attempt_at = NULL,
                 claims = 0
             FROM unnest($1::text[], $2::text[]) AS item (tenant, id)
-            WHERE d.tenant = item.tenant AND d.id = item.id AND d.status = 'pending'";
+            WHERE d.tenant = item.tenant AND d.id = item.id AND ",
+            is_pending!()
+        );
         self.run("hold deliveries", async |db| {
             sqlx::query(sql)
                 .bind(tenants)
@@ -74,10 +78,12 @@ impl Store {
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let sql = "
-            UPDATE deliveries SET status = 'failed', status_reason = $3, next_attempt_at = NULL,
+        let sql = concat!(
+            "UPDATE deliveries d SET status = 'failed', status_reason = $3, next_attempt_at = NULL,
                 finished_at = $4, claims = 0
-            WHERE tenant = $1 AND id = $2 AND status = 'pending'";
+            WHERE d.tenant = $1 AND d.id = $2 AND ",
+            is_pending!()
+        );
         self.run("end a delivery", async |db| {
             let query = sqlx::query(sql)
                 .bind(tenant.as_str())

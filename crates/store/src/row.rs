@@ -68,3 +68,13 @@ fn unreadable(column: &str, source: impl Error + Send + Sync + 'static) -> sqlx:
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not one of this column's words")]
 struct UnknownWord(String);
+
+/// That `d`, which is looked for by its key, is pending. Not `d.status = 'pending'`: that would let
+/// PostgreSQL read the whole partial index of what is due, in place of the key's, as long as its
+/// statistics are of a time when hardly anything was pending.
+macro_rules! is_pending {
+    () => {
+        "d.status IN ('pending', '')"
+    };
+}
+pub(crate) use is_pending;

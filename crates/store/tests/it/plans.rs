@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use signpost_domain::{DeliveryStatus, EndpointId, EventId};
-use signpost_store::{DeliveryFilter, EventFilter, PageRequest};
+use signpost_domain::{DeliveryId, DeliveryStatus, EndpointId, EventId};
+use signpost_store::{AttemptClaim, Claim, DeliveryFilter, EventFilter, PageRequest};
 use signpost_testkit::wait_until;
 
 use crate::support::{Ledger, at, event_type, tenant};
@@ -120,6 +120,66 @@ async fn no_list_reads_a_whole_table() {
         rows / pages < 10_000,
         "{rows} rows were read for {pages} pages"
     );
+}
+
+/// Many are pending, but the statistics are of a time when none was.
+const BACKLOG: &str = "
+    ALTER TABLE deliveries SET (autovacuum_enabled = false);
+    UPDATE deliveries SET status = 'succeeded', next_attempt_at = NULL, finished_at = now();
+    VACUUM ANALYZE deliveries;
+    INSERT INTO deliveries (tenant, id, event_id, event_type, endpoint_id, status, created_at,
+        next_attempt_at, profile, profile_version, trigger)
+    SELECT 't0', 'dlv_1' || lpad(i::text, 25, '0'), 'evt_new', 'a.type', 'ep_' || lpad('0', 26, '0'),
+        'pending', now(), now(), 'privato', 0, 'event'
+    FROM generate_series(1, 20000) i;";
+
+/// How often the index of what is due was read.
+const DUE_SCANS: &str = "
+    SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'deliveries_due_idx'";
+
+#[tokio::test]
+async fn deliveries_are_found_by_their_keys_in_a_sudden_backlog() {
+    let ledger = Ledger::new().await;
+    ledger.database.psql(FILL).await.unwrap();
+    // VACUUM takes no company in one command.
+    for statement in BACKLOG.split_inclusive(';') {
+        ledger.database.psql(statement).await.unwrap();
+    }
+    let (before, connected) = (ledger.value(DUE_SCANS).await, connections(&ledger).await);
+    let writer = ledger.other(|_config| ());
+    let whose = tenant("t0");
+    let id = |n: u32| DeliveryId::parse(&format!("dlv_1{n:025}")).unwrap();
+    for round in 0..8 {
+        let ids: Vec<_> = (1..=500).map(|n| id(round * 500 + n)).collect();
+        let claims = ids.iter().map(|id| AttemptClaim {
+            tenant: whose.clone(),
+            delivery_id: id.clone(),
+            number: 1,
+            instead_of: None,
+            lease: Duration::from_secs(9),
+        });
+        let claims: Vec<_> = claims.collect();
+        let far = at(0) + TimeDelta::days(36_500);
+        let claimed = writer.claim_attempts(&claims, far).await.unwrap();
+        assert!(claimed.iter().all(|claim| *claim == Claim::Ours));
+        let deferred = ids.iter().map(|id| (whose.clone(), id.clone(), far));
+        writer.defer(&deferred.collect::<Vec<_>>()).await.unwrap();
+        let batch: Vec<_> = ids.iter().map(|id| (whose.clone(), id.clone())).collect();
+        assert_eq!(writer.hold(&batch[..1], "x").await.unwrap(), 1);
+        let ended = writer.fail(&whose, &ids[1], "x", far).await;
+        assert!(ended.unwrap());
+    }
+    drop(writer);
+    wait_until(
+        "the writer's connections have ended",
+        PATIENCE,
+        async || match connections(&ledger).await {
+            count if count <= connected => Ok(()),
+            count => Err(count),
+        },
+    )
+    .await;
+    assert_eq!(ledger.value(DUE_SCANS).await, before);
 }
 
 async fn connections(ledger: &Ledger) -> u64 {
