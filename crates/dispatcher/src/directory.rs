@@ -13,12 +13,17 @@ mod tenant;
 mod tenants;
 mod watch;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use chrono::TimeDelta;
 use signpost_domain::{Clock, TenantId};
 use signpost_egress::Rules;
 use signpost_store::{Store, StoreError};
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use endpoint::{EndpointEntry, LoadedProfile, Overrides, Secrets};
 pub use tenant::{TenantDirectory, TypeSchema};
@@ -38,6 +43,9 @@ pub struct Directory {
     rules: Rules,
     profiles: Profiles,
     tenants: Tenants,
+    /// Held while a tenant is read, one for several tenants: a large one that a thousand deliveries
+    /// ask for at once is read once, not a thousand times at the same time.
+    reading: [Mutex<()>; 64],
 }
 
 impl Directory {
@@ -49,6 +57,7 @@ impl Directory {
             clock,
             rules,
             tenants: Tenants::default(),
+            reading: std::array::from_fn(|_| Mutex::default()),
         }
     }
 
@@ -65,9 +74,13 @@ impl Directory {
         &self,
         tenant: &TenantId,
     ) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
+        if let Some(directory) = self.cached(tenant) {
+            return Ok(Some(directory));
+        }
+        let _turn = self.turn(tenant).await;
         match self.cached(tenant) {
             Some(directory) => Ok(Some(directory)),
-            None => self.load(tenant).await,
+            None => self.load_in_turn(tenant).await,
         }
     }
 
@@ -86,14 +99,7 @@ impl Directory {
                 self.tenants.forget(tenant);
                 continue;
             };
-            let cached = self
-                .cached(tenant)
-                .filter(|directory| directory.version == *version);
-            let directory = match cached {
-                Some(directory) => Some(directory),
-                None => self.load(tenant).await?,
-            };
-            if let Some(directory) = directory {
+            if let Some(directory) = self.at_version(tenant, *version).await? {
                 found.insert(tenant.clone(), directory);
             }
         }
@@ -112,11 +118,47 @@ impl Directory {
         self.profiles.find(name, version).await
     }
 
+    /// The tenant at this version, or a newer one.
+    async fn at_version(
+        &self,
+        tenant: &TenantId,
+        version: i64,
+    ) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
+        let has_version = |directory: &Arc<TenantDirectory>| directory.version == version;
+        if let Some(directory) = self.cached(tenant).filter(has_version) {
+            return Ok(Some(directory));
+        }
+        let _turn = self.turn(tenant).await;
+        match self.cached(tenant).filter(has_version) {
+            Some(directory) => Ok(Some(directory)),
+            None => self.load_in_turn(tenant).await,
+        }
+    }
+
+    /// Waits until nobody else reads the tenant.
+    async fn turn(&self, tenant: &TenantId) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        tenant.hash(&mut hasher);
+        let place = hasher.finish() % self.reading.len() as u64;
+        // Less than the number of places.
+        self.reading[usize::try_from(place).unwrap_or(0)]
+            .lock()
+            .await
+    }
+
     fn cached(&self, tenant: &TenantId) -> Option<Arc<TenantDirectory>> {
         self.tenants.find(tenant, self.clock.now())
     }
 
     async fn load(&self, tenant: &TenantId) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
+        let _turn = self.turn(tenant).await;
+        self.load_in_turn(tenant).await
+    }
+
+    async fn load_in_turn(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
         let Some(loaded) = self.read(tenant).await? else {
             self.tenants.forget(tenant);
             return Ok(None);
