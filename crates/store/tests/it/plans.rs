@@ -101,17 +101,8 @@ async fn no_list_reads_a_whole_table() {
             pages += 2;
         }
     }
-    // A connection says what it has read at its end, at the latest.
     drop(reader);
-    wait_until(
-        "the reader's connections have ended",
-        PATIENCE,
-        async || match connections(&ledger).await {
-            count if count <= connected => Ok(()),
-            count => Err(count),
-        },
-    )
-    .await;
+    until_connections(&ledger, connected).await;
     let after = reads(&ledger).await;
     assert_eq!(after.0, before.0, "a table was read from end to end");
     let rows = after.1 - before.1;
@@ -170,16 +161,22 @@ async fn deliveries_are_found_by_their_keys_in_a_sudden_backlog() {
         assert!(ended.unwrap());
     }
     drop(writer);
+    until_connections(&ledger, connected).await;
+    assert_eq!(ledger.value(DUE_SCANS).await, before);
+}
+
+/// Until there are no more connections than that: each says what it has read at its end, at the
+/// latest.
+async fn until_connections(ledger: &Ledger, most: u64) {
     wait_until(
-        "the writer's connections have ended",
+        "the connections have ended",
         PATIENCE,
-        async || match connections(&ledger).await {
-            count if count <= connected => Ok(()),
+        async || match connections(ledger).await {
+            count if count <= most => Ok(()),
             count => Err(count),
         },
     )
     .await;
-    assert_eq!(ledger.value(DUE_SCANS).await, before);
 }
 
 async fn connections(ledger: &Ledger) -> u64 {
