@@ -8,16 +8,16 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use signpost_domain::{EndpointId, TenantId};
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
 use crate::{
-    Endpoint, EventType, LiveSecret, Store, StoreError, StoredProfile,
+    Endpoint, EventType, LiveSecret, SecretScope, Store, StoreError, StoredProfile,
     endpoints::{endpoint, endpoint_columns},
     event_types::{event_type, event_type_columns},
     keyring::{KeyRing, SecretError},
     profiles::{profile_columns, stored_profile},
     row::parsed,
-    secrets::SealedSecret,
+    secrets::{SealedSecret, live},
 };
 
 /// The secrets that sign, newest first; or why one of them does not open. Requests that cannot
@@ -74,6 +74,7 @@ impl Store {
             " FROM event_types WHERE tenant = $1"
         );
         let id = tenant.as_str();
+        let own = SecretScope::Tenant.endpoint_id();
         let loaded = self
             .run("load a tenant", async |db| {
                 // The version first: see `TenantDirectory::version`.
@@ -84,7 +85,7 @@ impl Store {
                 let Some(version) = version else {
                     return Ok(None);
                 };
-                let secrets = sealed_secrets(db, tenant, &[TENANT_OWNER], now).await?;
+                let secrets = live(db, tenant, &[own], now).await?;
                 let event_types = sqlx::query(event_types)
                     .bind(id)
                     .try_map(|row| event_type(&row));
@@ -96,10 +97,7 @@ impl Store {
             loaded.map(|(version, sealed, event_types)| TenantDirectory {
                 tenant: tenant.clone(),
                 version,
-                secrets: take(
-                    &mut open_by_owner(self.keys(), tenant, sealed),
-                    TENANT_OWNER,
-                ),
+                secrets: take(&mut open_by_owner(self.keys(), tenant, sealed), own),
                 event_types,
             }),
         )
@@ -134,7 +132,7 @@ impl Store {
                     .fetch_all(&mut *db)
                     .await?;
                 let owners: Vec<_> = endpoints.iter().map(|found| found.id.as_str()).collect();
-                let secrets = sealed_secrets(db, tenant, &owners, now).await?;
+                let secrets = live(db, tenant, &owners, now).await?;
                 Ok((endpoints, secrets))
             })
             .await?;
@@ -203,28 +201,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// The owner of a tenant's own secrets, in place of an endpoint's id.
-const TENANT_OWNER: &str = "";
-
-async fn sealed_secrets(
-    db: &mut PgConnection,
-    tenant: &TenantId,
-    owners: &[&str],
-    now: DateTime<Utc>,
-) -> Result<Vec<SealedSecret>, sqlx::Error> {
-    let sql = "
-        SELECT endpoint_id, id, version, ciphertext, created_at, expires_at FROM secrets
-        WHERE tenant = $1 AND endpoint_id = ANY ($2) AND (expires_at IS NULL OR expires_at > $3)
-        ORDER BY endpoint_id, version DESC";
-    sqlx::query(sql)
-        .bind(tenant.as_str())
-        .bind(owners)
-        .bind(now)
-        .try_map(|row| SealedSecret::from_row(&row))
-        .fetch_all(db)
-        .await
 }
 
 fn open_by_owner(

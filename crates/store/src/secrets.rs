@@ -24,7 +24,7 @@ pub enum SecretScope<'a> {
 }
 
 impl SecretScope<'_> {
-    fn endpoint_id(&self) -> &str {
+    pub(crate) fn endpoint_id(&self) -> &str {
         match self {
             Self::Tenant => "",
             Self::Endpoint(id) => id.as_str(),
@@ -140,7 +140,7 @@ impl Store {
     ) -> Result<Vec<LiveSecret>, StoreError> {
         let sealed = self
             .run("read secrets", async |db| {
-                live(db, tenant, scope.endpoint_id(), now).await
+                live(db, tenant, &[scope.endpoint_id()], now).await
             })
             .await?;
         self.open_all(tenant, &sealed)
@@ -198,7 +198,7 @@ impl Store {
                 }
                 let new = NewSecret::seal(self.keys(), tenant, scope, version + 1, secret, now);
                 insert_secret(&mut tx, &new).await?;
-                let sealed = live(&mut tx, tenant, owner, now).await?;
+                let sealed = live(&mut tx, tenant, &[owner], now).await?;
                 tx.commit().await?;
                 Ok(Some(sealed))
             })
@@ -318,19 +318,20 @@ impl Store {
     }
 }
 
-async fn live(
+/// The secrets of these owners that sign at `now`, by owner, newest first.
+pub(crate) async fn live(
     db: &mut PgConnection,
     tenant: &TenantId,
-    owner: &str,
+    owners: &[&str],
     now: DateTime<Utc>,
 ) -> Result<Vec<SealedSecret>, sqlx::Error> {
     let sql = "
         SELECT endpoint_id, id, version, ciphertext, created_at, expires_at FROM secrets
-        WHERE tenant = $1 AND endpoint_id = $2 AND (expires_at IS NULL OR expires_at > $3)
-        ORDER BY version DESC";
+        WHERE tenant = $1 AND endpoint_id = ANY ($2) AND (expires_at IS NULL OR expires_at > $3)
+        ORDER BY endpoint_id, version DESC";
     sqlx::query(sql)
         .bind(tenant.as_str())
-        .bind(owner)
+        .bind(owners)
         .bind(now)
         .try_map(|row| SealedSecret::from_row(&row))
         .fetch_all(db)
