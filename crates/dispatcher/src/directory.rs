@@ -74,14 +74,7 @@ impl Directory {
         &self,
         tenant: &TenantId,
     ) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
-        if let Some(directory) = self.cached(tenant) {
-            return Ok(Some(directory));
-        }
-        let _turn = self.turn(tenant).await;
-        match self.cached(tenant) {
-            Some(directory) => Ok(Some(directory)),
-            None => self.load_in_turn(tenant).await,
-        }
+        self.cached_or_read(tenant, |_| true).await
     }
 
     /// These tenants as the database has them now; those that do not exist are left out.
@@ -99,7 +92,8 @@ impl Directory {
                 self.tenants.forget(tenant);
                 continue;
             };
-            if let Some(directory) = self.at_version(tenant, *version).await? {
+            let is_current = |directory: &Arc<TenantDirectory>| directory.version == *version;
+            if let Some(directory) = self.cached_or_read(tenant, is_current).await? {
                 found.insert(tenant.clone(), directory);
             }
         }
@@ -118,18 +112,17 @@ impl Directory {
         self.profiles.find(name, version).await
     }
 
-    /// The tenant at this version, or a newer one.
-    async fn at_version(
+    /// The tenant as it is in memory if that is good enough, or as it is read now.
+    async fn cached_or_read(
         &self,
         tenant: &TenantId,
-        version: i64,
+        is_good: impl Fn(&Arc<TenantDirectory>) -> bool,
     ) -> Result<Option<Arc<TenantDirectory>>, StoreError> {
-        let has_version = |directory: &Arc<TenantDirectory>| directory.version == version;
-        if let Some(directory) = self.cached(tenant).filter(has_version) {
+        if let Some(directory) = self.cached(tenant).filter(&is_good) {
             return Ok(Some(directory));
         }
         let _turn = self.turn(tenant).await;
-        match self.cached(tenant).filter(has_version) {
+        match self.cached(tenant).filter(&is_good) {
             Some(directory) => Ok(Some(directory)),
             None => self.load_in_turn(tenant).await,
         }
