@@ -125,7 +125,7 @@ impl Supervisor {
             acker.run().await;
             let _unheard = ended.send(());
         });
-        self.status.set_alive(streams.size());
+        self.status.set_alive(&streams);
         // Cancel-safe: a message that is not passed on stays unsettled, and comes again.
         let end = tokio::select! {
             biased;
@@ -185,23 +185,22 @@ impl Supervisor {
             if let Err(reason) = streams.adjust(bytes).await {
                 return End::Lost(reason);
             }
-            self.status.set_window(streams.size());
+            self.status.note_streams(&streams);
         }
     }
 
     /// Ends when the consumer is dead although its channel lives.
     async fn watch(&self) -> Finding {
-        let mut watch = Watch::default();
+        let mut watches = [Watch::default(), Watch::default()];
         loop {
             sleep(watch::LOOK_EVERY).await;
             let depth = self.queues.depth(self.config.queue).await;
-            let view = self.status.view();
-            let look = Look {
-                delivered: view.delivered,
-                has_room: view.unsettled < view.window,
-                depth: depth.ok().flatten(),
-            };
-            if let Some(finding) = watch.look(look, Instant::now()) {
+            let looks = Look::at(&self.status.view(), depth.ok().flatten());
+            let now = Instant::now();
+            let findings = std::iter::zip(&mut watches, looks)
+                .filter_map(|(watch, look)| watch.look(look, now));
+            // The last one: so each of them looks, whatever another has found.
+            if let Some(finding) = findings.last() {
                 return finding;
             }
         }

@@ -7,6 +7,8 @@ use std::sync::{
 
 use tokio::{sync::watch, time::Instant};
 
+use super::streams::Streams;
+
 /// A handle to a consumer's state; clones share it.
 #[derive(Debug, Clone)]
 pub struct ConsumerStatus {
@@ -19,8 +21,10 @@ struct Shared {
     started: Instant,
     alive: watch::Sender<Result<(), String>>,
     delivered: AtomicU64,
+    delivered_by_more: AtomicU64,
     unsettled: AtomicUsize,
     window: AtomicUsize,
+    more: AtomicUsize,
     /// Milliseconds after `started`, plus one; 0 for never.
     last_delivery: AtomicU64,
 }
@@ -34,10 +38,14 @@ pub struct ConsumerView {
     pub alive: Result<(), String>,
     /// Messages received since the start.
     pub delivered: u64,
+    /// Messages of the present channel that came by the second of its two consumers.
+    pub delivered_by_more: u64,
     /// Messages of the present channel that are not settled yet.
     pub unsettled: usize,
     /// Messages that may be unsettled at present: fewer than the prefetch while they are large.
     pub window: usize,
+    /// The second consumer's part of them.
+    pub more: usize,
     /// When the last message came.
     pub last_delivery: Option<Instant>,
 }
@@ -49,8 +57,10 @@ impl ConsumerStatus {
             started: Instant::now(),
             alive: watch::Sender::new(Err("not connected yet".to_owned())),
             delivered: AtomicU64::new(0),
+            delivered_by_more: AtomicU64::new(0),
             unsettled: AtomicUsize::new(0),
             window: AtomicUsize::new(0),
+            more: AtomicUsize::new(0),
             last_delivery: AtomicU64::new(0),
         };
         Self {
@@ -67,8 +77,10 @@ impl ConsumerStatus {
             queue: shared.queue,
             alive: shared.alive.borrow().clone(),
             delivered: shared.delivered.load(Ordering::Relaxed),
+            delivered_by_more: shared.delivered_by_more.load(Ordering::Relaxed),
             unsettled: shared.unsettled.load(Ordering::Relaxed),
             window: shared.window.load(Ordering::Relaxed),
+            more: shared.more.load(Ordering::Relaxed),
             last_delivery: last.checked_sub(1).map(after),
         }
     }
@@ -82,14 +94,19 @@ impl ConsumerStatus {
         alive.map_err(|reason| format!("queue {}: {reason}", self.shared.queue))
     }
 
-    pub(super) fn set_alive(&self, window: usize) {
+    pub(super) fn set_alive(&self, streams: &Streams) {
         self.shared.unsettled.store(0, Ordering::Relaxed);
-        self.set_window(window);
+        self.note_streams(streams);
         self.set(Ok(()));
     }
 
-    pub(super) fn set_window(&self, window: usize) {
-        self.shared.window.store(window, Ordering::Relaxed);
+    pub(super) fn note_streams(&self, streams: &Streams) {
+        let (shared, order) = (&self.shared, Ordering::Relaxed);
+        shared.window.store(streams.size(), order);
+        shared.more.store(streams.more(), order);
+        shared
+            .delivered_by_more
+            .store(streams.delivered_by_more(), order);
     }
 
     pub(super) fn set_down(&self, reason: &str) {

@@ -28,6 +28,8 @@ pub(super) struct Streams {
     more: Option<More>,
     /// What had come for one that has been cancelled since.
     left: VecDeque<Delivery>,
+    /// Messages that came by the one that comes and goes.
+    delivered_by_more: u64,
     /// Consumers that have come and gone.
     changes: u64,
 }
@@ -56,6 +58,7 @@ impl Streams {
             least,
             more: None,
             left: VecDeque::new(),
+            delivered_by_more: 0,
             changes: 0,
         })
     }
@@ -67,8 +70,17 @@ impl Streams {
 
     /// Messages that the broker may leave unsettled with this channel.
     pub(super) fn size(&self) -> usize {
-        let more = self.more.as_ref().map_or(0, |more| more.size);
-        usize::from(self.window.least()) + usize::from(more)
+        usize::from(self.window.least()) + self.more()
+    }
+
+    /// Those of them that the consumer may hold that comes and goes.
+    pub(super) fn more(&self) -> usize {
+        self.more.as_ref().map_or(0, |more| usize::from(more.size))
+    }
+
+    /// Messages that came by it.
+    pub(super) const fn delivered_by_more(&self) -> u64 {
+        self.delivered_by_more
     }
 
     /// The next message; `None` when the broker has cancelled a consumer. Cancel-safe.
@@ -84,7 +96,10 @@ impl Streams {
             // The streams keep what they have not given.
             Some(more) => tokio::select! {
                 item = self.least.next() => item,
-                item = more.deliveries.next() => item,
+                item = more.deliveries.next() => {
+                    self.delivered_by_more += 1;
+                    item
+                }
             },
         };
         item.transpose()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ConsumerView;
 use crate::queues::QueueDepth;
 
 /// The time between two looks.
@@ -35,6 +36,22 @@ pub(super) struct Look {
     pub(super) has_room: bool,
     /// What the broker says; `None` when it says nothing.
     pub(super) depth: Option<QueueDepth>,
+}
+
+impl Look {
+    /// A look at both consumers of a window together, and one at the second alone: that one has the
+    /// larger part of the window, and without it the queue would be worked off, but slowly.
+    pub(super) fn at(view: &ConsumerView, depth: Option<QueueDepth>) -> [Self; 2] {
+        [
+            (view.delivered, view.window),
+            (view.delivered_by_more, view.more),
+        ]
+        .map(|(delivered, window)| Self {
+            delivered,
+            has_room: view.unsettled < window,
+            depth,
+        })
+    }
 }
 
 /// What the looks so far have given.
@@ -110,6 +127,33 @@ mod tests {
         let mut expected = [None; 7];
         expected[6] = Some(Finding::Stalled);
         assert_eq!(findings([look(3, 2); 7]), expected);
+    }
+
+    #[test]
+    fn the_larger_consumer_is_seen_to_be_dead_beside_the_smaller_one() {
+        let view = |delivered, unsettled, more| ConsumerView {
+            queue: "q",
+            alive: Ok(()),
+            delivered,
+            delivered_by_more: 500,
+            unsettled,
+            window: 32 + more,
+            more,
+            last_delivery: None,
+        };
+        let depth = look(3, 2).depth;
+        let finds = |unsettled, more| {
+            let looks = (0..9).map(|n| Look::at(&view(n, unsettled, more), depth));
+            let (both, second): (Vec<_>, Vec<_>) =
+                looks.map(|[both, second]| (both, second)).unzip();
+            assert_eq!(findings(both), [None; 9]);
+            findings(second).into_iter().flatten().next()
+        };
+        // The first look is its first sign of life.
+        assert_eq!(finds(20, 968), Some(Finding::Stalled));
+        // It may have all that it can hold, or large messages have closed it.
+        assert_eq!(finds(968, 968), None);
+        assert_eq!(finds(20, 0), None);
     }
 
     #[test]
