@@ -61,6 +61,9 @@ pub enum Error {
     Metrics(#[source] prometheus::Error),
 }
 
+/// Retries and deferrals that may wait for their confirm at once. A busy broker works them off no
+/// sooner when there are more of them, and new events wait behind them.
+const PUBLISHES_IN_FLIGHT: u32 = 200;
 /// How often queue depths are read.
 const QUEUE_DEPTHS_EVERY: Duration = Duration::from_secs(5);
 /// How long the database may be silent before the service is not ready.
@@ -150,6 +153,7 @@ fn broker(
 ) -> Result<Broker, Error> {
     let url = BrokerUrl::parse(config.amqp_url.expose_secret()).map_err(Error::Amqp)?;
     let mut broker = BrokerConfig::new(url, "signpost-dispatcher");
+    broker.publisher.max_in_flight = PUBLISHES_IN_FLIGHT;
     broker.tiers = tiers;
     broker.topology = if config.declare_topology {
         TopologyMode::Declare
