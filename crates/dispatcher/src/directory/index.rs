@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use signpost_domain::{EventType, OperatorEvent, Pattern};
+use smallvec::SmallVec;
 
 /// Positions of endpoints by what they want.
 #[derive(Debug, Default)]
@@ -14,15 +15,21 @@ pub(super) struct PatternIndex {
     everything: Vec<u32>,
 }
 
-/// What may follow the words that lead here.
+/// What may follow the words that lead here. Small: there are as many as there are patterns, and more.
 #[derive(Debug, Default)]
 struct Node {
     /// Boxed, since nothing follows most patterns.
     branches: Option<Box<Branches>>,
-    /// Patterns that end here.
-    ending: Vec<u32>,
-    /// Patterns whose last word is a `*` for all that may follow here.
-    open: Vec<u32>,
+    /// Who wants it. Most patterns are of one endpoint.
+    wanted: SmallVec<[Wanted; 1]>,
+}
+
+/// That an endpoint has a pattern which ends here.
+#[derive(Debug)]
+struct Wanted {
+    position: u32,
+    /// Its last word is a `*`, for all that may follow here.
+    is_open: bool,
 }
 
 /// What follows a word.
@@ -54,11 +61,7 @@ impl PatternIndex {
                 branches.next.entry(word.into()).or_default()
             };
         }
-        if is_open {
-            node.open.push(position);
-        } else {
-            node.ending.push(position);
-        }
+        node.wanted.push(Wanted { position, is_open });
     }
 
     /// The positions of all endpoints that want the type, in ascending order, each once.
@@ -77,11 +80,13 @@ impl PatternIndex {
 impl Node {
     /// `rest` is what of the type is still to be read.
     fn collect(&self, rest: Option<&str>, found: &mut Vec<u32>) {
-        let Some(rest) = rest else {
-            found.extend(&self.ending);
-            return;
-        };
-        found.extend(&self.open);
+        let is_open = rest.is_some();
+        let wanted = self
+            .wanted
+            .iter()
+            .filter(|wanted| wanted.is_open == is_open);
+        found.extend(wanted.map(|wanted| wanted.position));
+        let Some(rest) = rest else { return };
         let Some(branches) = &self.branches else {
             return;
         };
@@ -99,6 +104,11 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_takes_little_memory() {
+        assert!(size_of::<Node>() <= 32);
+    }
 
     #[test]
     fn finds_what_a_scan_over_all_patterns_finds() {
