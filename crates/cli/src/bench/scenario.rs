@@ -71,9 +71,9 @@ impl Scenario {
             Self::Latency200 => latency::run(stage, floor).await,
             Self::Neighbours => neighbours::run(stage).await,
             Self::BatchIngest => batch_ingest::run(stage, floor).await,
-            Self::Retries => retries::run(stage).await,
+            Self::Retries => retries::run(stage, floor).await,
             Self::Directory => directory::run(stage, floor).await,
-            Self::Backlog => backlog::run(stage).await,
+            Self::Backlog => backlog::run(stage, floor).await,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::super::figure::{Figure, Goal};
+use super::super::floor::Floor;
 use super::super::generator::{ClosedLoop, OpenLoop};
 use super::super::latency::Latencies;
 use super::super::receiver::{Arrivals, Behaviour, BenchReceiver, Expected};
@@ -24,7 +25,9 @@ const DRAIN: Duration = Duration::from_secs(60);
 /// The circuits are tried again after at most this long.
 const LONGEST_REST: Duration = Duration::from_secs(16 * 60);
 
-pub(super) async fn run(stage: &Stage) -> Result<Vec<Figure>> {
+pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
+    // Before, since the old deliveries may go on draining afterwards.
+    let base = floor.deliver(1).await?.map(|base| base.rate);
     let tenant = stage.name("backlog");
     stage.make_tenant(&tenant).await?;
     let requests = stage.scaled(DELIVERIES).div_ceil(BATCH);
@@ -53,7 +56,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Vec<Figure>> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let rested = opened.elapsed();
-    let mut figures = drain(stage, &old, accepted, &mut memory).await?;
+    let mut figures = drain(stage, &old, accepted, base, &mut memory).await?;
     figures.extend([
         Figure::new("backlog.rested", rested.as_secs_f64(), "s"),
         Figure::new("backlog.memory.ingest", memory.peak("ingest"), "MB").goal(Goal::AtMost(64.0)),
@@ -111,6 +114,7 @@ async fn drain(
     stage: &Stage,
     old: &Arrivals,
     accepted: usize,
+    base: Option<f64>,
     memory: &mut MemoryLog,
 ) -> Result<Vec<Figure>> {
     let tenant = stage.name("backlog-new");
@@ -162,7 +166,9 @@ async fn drain(
     }
     Ok(vec![
         Figure::new("backlog.deliveries", accepted as f64, "deliveries"),
-        Figure::new("backlog.drain", rate, "/s").goal(Goal::AtLeast(2_000.0)),
+        Figure::new("backlog.drain", rate, "/s")
+            .goal(Goal::AtLeast(2_000.0))
+            .floor(base),
         Figure::new("backlog.new.p50", latencies.millis(0.5), "ms"),
         Figure::new("backlog.new.p99", latencies.millis(0.99), "ms").goal(Goal::AtMost(500.0)),
     ])

@@ -22,7 +22,8 @@ const LARGE_SHARE: usize = 10;
 const SMALL_TENANTS: usize = 90;
 /// Changes whose spread is timed.
 const CHANGES: usize = 10;
-/// Events per tenant that make the dispatchers load it; two of them share the queue.
+/// Events per tenant that make the dispatchers load it. They come one after the other, so that the
+/// broker gives each dispatcher some: several at once would go to one of them, as a batch.
 const LOADING_EVENTS: usize = 20;
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -57,7 +58,7 @@ pub(super) async fn run(stage: &Stage, floor: &Floor) -> Result<Vec<Figure>> {
     for tenant in &tenants {
         let load = ClosedLoop {
             target: stage.events_target(tenant)?,
-            connections: 4,
+            connections: 1,
             window: None,
             weight: 0,
             most: LOADING_EVENTS,
