@@ -185,7 +185,7 @@ impl Supervisor {
             if let Err(reason) = streams.adjust(bytes).await {
                 return End::Lost(reason);
             }
-            self.status.note_streams(&streams);
+            self.status.note_streams(streams);
         }
     }
 
