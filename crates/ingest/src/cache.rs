@@ -4,7 +4,7 @@
 //! An entry is fresh for a while, or until the store's notifications say that it has changed.
 //! When the database does not answer, what is known is used on, however old, and the database is
 //! left alone for a second. An answer that was on its way while a change was announced is not
-//! kept.
+//! kept; one that was on its way while announcements may have been missed is kept as stale.
 
 use std::{
     collections::HashMap,
@@ -96,12 +96,21 @@ struct Entry<V> {
     fresh_until: Instant,
 }
 
+/// When the database was asked, in changes and doubts.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    changes: u64,
+    doubts: u64,
+}
+
 /// A cache of one kind of thing. Only what exists is remembered.
 #[derive(Debug)]
 pub struct Cache<K, V> {
     entries: RwLock<HashMap<K, Entry<V>>>,
     /// Counts announced changes.
     changes: AtomicU64,
+    /// Counts the times when changes may have been missed.
+    doubts: AtomicU64,
     outage: Arc<Outage>,
 }
 
@@ -111,6 +120,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         Self {
             entries: RwLock::default(),
             changes: AtomicU64::new(0),
+            doubts: AtomicU64::new(0),
             outage,
         }
     }
@@ -145,10 +155,10 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         remembered: Lookup<V>,
         load: impl AsyncFnOnce() -> Result<Option<V>, E>,
     ) -> Lookup<V> {
-        let changes = self.changes.load(Ordering::SeqCst);
+        let asked_at = self.moment();
         match tokio::time::timeout(PATIENCE, load()).await {
             Ok(Ok(Some(value))) => {
-                self.remember(key.clone(), value.clone(), changes);
+                self.remember(key.clone(), value.clone(), asked_at);
                 Lookup::Found(value)
             }
             Ok(Ok(None)) => {
@@ -169,15 +179,26 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         }
     }
 
-    fn remember(&self, key: K, value: V, changes: u64) {
+    fn moment(&self) -> Moment {
+        Moment {
+            changes: self.changes.load(Ordering::SeqCst),
+            doubts: self.doubts.load(Ordering::SeqCst),
+        }
+    }
+
+    fn remember(&self, key: K, value: V, asked_at: Moment) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if self.changes.load(Ordering::SeqCst) != changes {
+        let now = self.moment();
+        if now.changes != asked_at.changes {
             return;
         }
         if entries.len() >= MAX_ENTRIES {
             entries.clear();
         }
-        let fresh_until = Instant::now() + self.outage.freshness();
+        let mut fresh_until = Instant::now();
+        if now.doubts == asked_at.doubts {
+            fresh_until += self.outage.freshness();
+        }
         entries.insert(key, Entry { value, fresh_until });
     }
 
@@ -191,7 +212,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     /// Asks for everything again at its next use: announcements may have been missed.
     pub fn doubt(&self) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.doubts.fetch_add(1, Ordering::SeqCst);
         let now = Instant::now();
         for entry in entries.values_mut() {
             entry.fresh_until = now;
@@ -272,6 +293,28 @@ mod tests {
         let cache = cache();
         let overtaken = async || {
             cache.forget(|_, _| true);
+            Ok::<_, Down>(Some("old"))
+        };
+        assert_eq!(cache.get(&1, overtaken).await, Lookup::Found("old"));
+        assert_eq!(finds(&cache, "new").await, Lookup::Found("new"));
+    }
+
+    #[tokio::test]
+    async fn keeps_an_answer_that_a_doubt_has_overtaken_for_when_the_database_is_away() {
+        let cache = cache();
+        let overtaken = async || {
+            cache.doubt();
+            Ok::<_, Down>(Some("old"))
+        };
+        assert_eq!(cache.get(&1, overtaken).await, Lookup::Found("old"));
+        assert_eq!(fails(&cache).await, Lookup::Found("old"));
+    }
+
+    #[tokio::test]
+    async fn asks_again_after_a_doubt_that_has_overtaken_an_answer() {
+        let cache = cache();
+        let overtaken = async || {
+            cache.doubt();
             Ok::<_, Down>(Some("old"))
         };
         assert_eq!(cache.get(&1, overtaken).await, Lookup::Found("old"));

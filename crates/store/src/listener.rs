@@ -30,7 +30,7 @@ pub enum Change {
     Tenant(TenantId),
     /// The custom profiles.
     Profiles,
-    /// An API key was made, changed or revoked.
+    /// An API key was changed or revoked.
     Key(KeyId),
     /// The connection is lost: changes go unheard until it is back.
     Lost,

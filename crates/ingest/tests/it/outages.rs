@@ -107,7 +107,13 @@ async fn publishing_goes_on_while_the_database_is_down() {
     let manager = broken.service.tenant("acme").await;
     let publisher = broken.service.key("acme", "publisher").await;
     let events = "/v1/tenants/acme/events";
-    publisher.post(events, &event()).await.expect(202);
+    wait_until("the key is known", PATIENCE, async || {
+        match publisher.post(events, &event()).await {
+            reply if reply.status == 202 => Ok(()),
+            reply => Err(reply.json),
+        }
+    })
+    .await;
     for fault in ["down", "blackhole"] {
         match fault {
             "down" => broken.database.down(),
@@ -172,22 +178,27 @@ async fn publishing_goes_on_while_the_database_is_down() {
             status => Err(status),
         })
         .await;
-        client
-            .post("/v1/tenants/unheard-of/events", &event())
-            .await
-            .expect_error(404, "not_found");
+        // The database is left alone for a second after it has not answered.
+        wait_until(
+            "tenants are looked up again",
+            PATIENCE,
+            async || match client.post("/v1/tenants/unheard-of/events", &event()).await {
+                reply if reply.code() == "not_found" => Ok(reply),
+                reply => Err(reply.status),
+            },
+        )
+        .await
+        .expect_error(404, "not_found");
     }
 }
 
 #[tokio::test]
 async fn starts_while_both_are_down_and_becomes_ready_when_they_come() {
     let (database, vhost) = (database().await.unwrap(), vhost().await.unwrap());
-    let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let port = |url: &str| -> std::net::SocketAddr {
         let url: url::Url = url.parse().unwrap();
         ([127, 0, 0, 1], url.port().unwrap()).into()
     };
-    let _ = nobody;
     let broker_proxy = FaultProxy::start(port(vhost.url())).await.unwrap();
     let database_proxy = FaultProxy::start(port(database.url())).await.unwrap();
     broker_proxy.down();

@@ -178,7 +178,7 @@ async fn one_unreadable_secret_stops_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_heard_of_and_a_used_one_is_not() {
+async fn a_revoked_key_is_heard_of_and_a_new_or_used_one_is_not() {
     let ledger = Ledger::new().await;
     let acme = ledger.tenant("acme").await;
     let store = &ledger.store;
@@ -193,7 +193,6 @@ async fn a_revoked_key_is_heard_of_and_a_used_one_is_not() {
         last_used_at: None,
     };
     assert!(store.insert_key(&key, &[7; 32]).await.unwrap());
-    assert_eq!(next(&mut listener).await, Change::Key(key.id.clone()));
     store.touch_keys(&[(key.id.clone(), at(5))]).await.unwrap();
     assert!(is_quiet(&mut listener).await);
     assert!(store.delete_key(Some(&acme), &key.id).await.unwrap());
