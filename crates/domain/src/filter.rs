@@ -28,7 +28,8 @@ enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    Field(Vec<String>, Test),
+    /// A path, its words joined by dots, and what must hold there.
+    Field(Box<str>, Test),
 }
 
 #[derive(Debug, Clone)]
@@ -127,30 +128,27 @@ impl Parser {
     }
 
     fn field(&mut self, path: &str, condition: &Value, pointer: &str, depth: usize) -> Node {
-        let mut words: Vec<String> = path.split('.').map(str::to_owned).collect();
-        // Most paths have one word, and the dispatchers keep the filters of all endpoints.
-        words.shrink_to_fit();
-        if path.len() > 256 || words.iter().any(String::is_empty) {
+        if path.len() > 256 || path.split('.').any(str::is_empty) {
             return self.problem(
                 pointer,
                 "a field path is words joined by dots, at most 256 characters",
             );
         }
         match condition {
-            Value::Object(operators) => self.operators(&words, operators, pointer, depth),
+            Value::Object(operators) => self.operators(path, operators, pointer, depth),
             Value::Array(_) => {
                 self.problem(pointer, "a list is compared with `$in`, `$nin` or `$eq`")
             }
             scalar => {
                 self.conditions += 1;
-                Node::Field(words, Test::Eq(scalar.clone()))
+                Node::Field(path.into(), Test::Eq(scalar.clone()))
             }
         }
     }
 
     fn operators(
         &mut self,
-        path: &[String],
+        path: &str,
         operators: &Map<String, Value>,
         pointer: &str,
         depth: usize,
@@ -175,7 +173,7 @@ impl Parser {
                 continue;
             }
             match test(operator, value) {
-                Ok(test) => nodes.push(Node::Field(path.to_vec(), test)),
+                Ok(test) => nodes.push(Node::Field(path.into(), test)),
                 Err(detail) => nodes.push(self.problem(&at, detail)),
             }
         }
@@ -256,9 +254,9 @@ impl Node {
 }
 
 /// The values at a path; several where it crosses an array of objects.
-fn find<'a>(data: &'a Value, path: &[String]) -> Vec<&'a Value> {
+fn find<'a>(data: &'a Value, path: &str) -> Vec<&'a Value> {
     let mut found = vec![data];
-    for word in path {
+    for word in path.split('.') {
         found = found
             .into_iter()
             .flat_map(|value| step(value, word))

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_resolver::proto::rr::Name;
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Uri, uri::PathAndQuery};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
@@ -93,16 +93,17 @@ pub enum TargetError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target(Arc<Parts>);
 
+/// Small: the dispatchers keep one for each endpoint.
 #[derive(PartialEq, Eq)]
 struct Parts {
-    url: String,
+    url: Box<str>,
     host: Arc<str>,
     port: u16,
     place: Place,
     /// Set for `https`.
     server_name: Option<ServerName<'static>>,
     host_header: HeaderValue,
-    path: Uri,
+    path: PathAndQuery,
 }
 
 /// Where the addresses come from.
@@ -160,7 +161,7 @@ impl Target {
             server_name,
             host_header: host_header(&url)?,
             path: path(&url)?,
-            url: url.into(),
+            url: String::from(url).into_boxed_str(),
         })))
     }
 
@@ -196,7 +197,7 @@ impl Target {
     }
 
     pub(crate) fn path(&self) -> Uri {
-        self.0.path.clone()
+        Uri::from(self.0.path.clone())
     }
 
     pub(crate) fn pool_key(&self, address: SocketAddr) -> Key {
@@ -331,7 +332,7 @@ fn host_header(url: &Url) -> Result<HeaderValue, TargetError> {
 
 /// Path and query, as they stand in the request line. The HTTP library must read the same host
 /// from the URL.
-fn path(url: &Url) -> Result<Uri, TargetError> {
+fn path(url: &Url) -> Result<PathAndQuery, TargetError> {
     let whole: Uri = url
         .as_str()
         .parse()
@@ -341,11 +342,8 @@ fn path(url: &Url) -> Result<Uri, TargetError> {
             url.host_str().unwrap_or_default().to_owned(),
         ));
     }
-    let path = whole
-        .into_parts()
-        .path_and_query
-        .ok_or(TargetError::NotAUrl)?;
-    Ok(Uri::from(path))
+    let parts = whole.into_parts();
+    parts.path_and_query.ok_or(TargetError::NotAUrl)
 }
 
 #[cfg(test)]
