@@ -182,7 +182,7 @@ impl Server {
             self.epmd = Some(start_epmd(self.node.ports.epmd)?);
         }
         self.child = Some(child::spawn(self.node.server_command()?)?);
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(240);
         while !speaks_amqp(self.node.ports.amqp) {
             if let Some(child) = &mut self.child
                 && let Some(status) = child.try_wait()?
