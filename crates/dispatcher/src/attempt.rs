@@ -9,9 +9,10 @@ mod request;
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use signpost_broker::DeliveryMessage;
 use signpost_domain::{NextStep, Outcome, decide};
-use signpost_egress::Answer;
+use signpost_egress::{Answer, shown_headers};
 use signpost_runtime::{crash_point, sabotaged};
 
 use crate::{
@@ -45,8 +46,8 @@ pub struct Settled {
     pub finished_at: DateTime<Utc>,
     /// How long it took.
     pub duration: Duration,
-    /// Headers as sent, names and values.
-    pub request_headers: Vec<(String, String)>,
+    /// Headers as sent, as the record shows them.
+    pub request_headers: Box<RawValue>,
     /// The answer.
     pub judged: Judged,
     /// What follows.
@@ -103,10 +104,10 @@ pub async fn make(
         requested_at,
     ) {
         Ok(request) => (
-            request::shown_headers(&request),
+            shown_headers(&request.headers),
             context.egress.send(&request).await,
         ),
-        Err(refusal) => (Vec::new(), refusal),
+        Err(refusal) => (shown_headers(&[]), refusal),
     };
     let finished_at = context.clock.now();
     if let Answer::Failure(failure) = &sent.answer

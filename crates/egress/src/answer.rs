@@ -51,9 +51,9 @@ pub enum Answer {
 pub struct Response {
     /// The status as the receiver sent it, 200 to 999.
     pub status: u16,
-    /// Names (in lower case) and values in the order received, bytes that are not UTF-8 replaced;
-    /// cookies and credentials are blotted out. At most 16 KiB.
-    pub headers: Vec<(String, String)>,
+    /// Names and values in the order received; cookies and credentials are blotted out. At most
+    /// 16 KiB.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The first 16 KiB of the body, as sent: nothing is decompressed.
     pub body: Bytes,
     /// The receiver sent more than is kept in `body`.

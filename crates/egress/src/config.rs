@@ -48,7 +48,7 @@ impl Default for EgressConfig {
             dns_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),
             extra_ca_pem: None,
-            max_idle_per_host: 128,
+            max_idle_per_host: 256,
             max_idle: 1024,
             idle_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(5 * 60),

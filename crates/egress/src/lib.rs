@@ -13,7 +13,8 @@
 //! 3. `pool` has an idle connection to one of these very addresses, or `connect` opens one to
 //!    exactly the checked address, with TLS where the URL says so.
 //! 4. `exchange` sends one HTTP/1.1 POST and reads a bounded answer.
-//! 5. `outcome` puts a name to what went wrong, and says whose fault it was.
+//! 5. `outcome` puts a name to what went wrong, and says whose fault it was; [`shown_headers`]
+//!    makes of headers what the record may show.
 //!
 //! Never: a redirect followed, a proxy variable obeyed, the system's `getaddrinfo` or hosts file
 //! asked, a certificate check skipped, a POST repeated that may have arrived.
@@ -29,6 +30,7 @@ mod pool;
 mod resolve;
 mod retry_after;
 mod send;
+mod shown;
 mod target;
 mod tls;
 
@@ -37,4 +39,5 @@ pub use answer::{Answer, Request, Response, Sent};
 pub use config::{EgressConfig, PortRule};
 pub use outcome::{Failure, FailureCode};
 pub use send::{Egress, Error};
+pub use shown::shown_headers;
 pub use target::{Rules, Target, TargetError};

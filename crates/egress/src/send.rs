@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION,
-    RETRY_AFTER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, RETRY_AFTER, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::Full;
@@ -22,6 +22,7 @@ use crate::connect::connect;
 use crate::exchange::{Connection, has_unread_body, keep_alive_hint};
 use crate::pool::Pool;
 use crate::resolve::Resolver;
+use crate::shown::{REDACTED, is_secret};
 use crate::{
     AddressRule, Answer, EgressConfig, Failure, FailureCode, Request, Response, Rules, Sent,
     Target, TargetError, retry_after, tls,
@@ -152,7 +153,7 @@ impl Egress {
         let headers = &result.as_ref().ok()?.headers;
         let (_name, location) = headers.iter().find(|(name, _)| name == "location")?;
         Some(Request {
-            target: self.target(location).ok()?,
+            target: self.target(location.to_str().ok()?).ok()?,
             ..request.clone()
         })
     }
@@ -319,7 +320,7 @@ impl Request {
     }
 }
 
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+fn kept_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let mut kept = Vec::with_capacity(headers.len());
     let mut bytes = 0;
     for (name, value) in headers {
@@ -327,13 +328,12 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         if bytes > MAX_KEPT_HEADERS {
             break;
         }
-        let is_secret = [SET_COOKIE, AUTHORIZATION, PROXY_AUTHORIZATION].contains(name);
-        let text = if is_secret {
-            "[redacted]".to_owned()
+        let value = if is_secret(name) {
+            HeaderValue::from_static(REDACTED)
         } else {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
+            value.clone()
         };
-        kept.push((name.as_str().to_owned(), text));
+        kept.push((name.clone(), value));
     }
     kept
 }

@@ -9,9 +9,9 @@ use axum::http::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use signpost_domain::{DeliveryId, Event, Outcome, TenantId, Trigger, parse_duration};
-use signpost_egress::{Answer, Failure, FailureCode, Request, Sent};
+use signpost_egress::{Answer, Failure, FailureCode, Request, Sent, shown_headers};
 use signpost_store::{
     Endpoint, FanoutEvent, InitialState, NewAttempt, NewDelivery, NextState, SecretScope,
     Settlement,
@@ -65,7 +65,7 @@ pub async fn send(app: &Parts, event: Event, endpoint: Endpoint) -> ApiResult<Te
         keys.and_then(|keys| headers(&profile, &endpoint, &parts, &attempt, &body, &keys));
     let (shown, sent) = match (headers, app.egress.target(&endpoint.settings.url)) {
         (Ok(headers), Ok(target)) => {
-            let shown = show(&headers);
+            let shown = shown_headers(&headers);
             let request = Request {
                 target,
                 headers,
@@ -75,8 +75,8 @@ pub async fn send(app: &Parts, event: Event, endpoint: Endpoint) -> ApiResult<Te
             };
             (shown, app.egress.send(&request).await)
         }
-        (Err(detail), _) => (Value::Object(Map::new()), refused(detail)),
-        (Ok(_), Err(error)) => (Value::Object(Map::new()), refused(error.to_string())),
+        (Err(detail), _) => (shown_headers(&[]), refused(detail)),
+        (Ok(_), Err(error)) => (shown_headers(&[]), refused(error.to_string())),
     };
     let judged = Judged::from(sent, &profile);
     record(app, &event.tenant, &delivery_id, shown, &judged, now).await;
@@ -167,21 +167,6 @@ fn headers(
     headers.ok_or_else(|| "a header cannot be sent".to_owned())
 }
 
-/// The headers as the record shows them: credentials are blotted out.
-fn show(headers: &[(HeaderName, HeaderValue)]) -> Value {
-    let mut shown = Map::new();
-    for (name, value) in headers {
-        let is_secret = ["authorization", "cookie"].contains(&name.as_str());
-        let value = if is_secret {
-            "[redacted]".into()
-        } else {
-            String::from_utf8_lossy(value.as_bytes())
-        };
-        shown.insert(name.as_str().to_owned(), value.into());
-    }
-    Value::Object(shown)
-}
-
 fn refused(detail: String) -> Sent {
     Sent::refused(Failure {
         code: FailureCode::TargetNotAllowed,
@@ -195,7 +180,7 @@ fn refused(detail: String) -> Sent {
 struct Judged {
     outcome: Outcome,
     status_code: Option<u16>,
-    response_headers: Option<Vec<(String, String)>>,
+    response_headers: Option<Box<RawValue>>,
     response_body: Option<Bytes>,
     error: Option<String>,
     duration_ms: u32,
@@ -216,7 +201,7 @@ impl Judged {
                 Self {
                     outcome,
                     status_code: Some(response.status),
-                    response_headers: Some(response.headers),
+                    response_headers: Some(shown_headers(&response.headers)),
                     response_body: Some(response.body),
                     error,
                     duration_ms,
@@ -240,17 +225,11 @@ async fn record(
     app: &Parts,
     tenant: &TenantId,
     delivery_id: &DeliveryId,
-    request_headers: Value,
+    request_headers: Box<RawValue>,
     judged: &Judged,
     requested_at: DateTime<Utc>,
 ) {
     let finished_at = requested_at + Duration::from_millis(judged.duration_ms.into());
-    let response_headers = judged.response_headers.as_ref().map(|headers| {
-        let pairs = headers.iter();
-        let pairs =
-            pairs.map(|(name, value)| (name.clone(), value.replace('\0', "\u{fffd}").into()));
-        Value::Object(pairs.collect())
-    });
     let settlement = Settlement {
         tenant: tenant.clone(),
         delivery_id: delivery_id.clone(),
@@ -263,8 +242,8 @@ async fn record(
             duration_ms: judged.duration_ms,
             request_headers,
             status_code: judged.status_code,
-            response_headers,
-            response_body: judged.response_body.as_ref().map(|body| body.to_vec()),
+            response_headers: judged.response_headers.clone(),
+            response_body: judged.response_body.clone(),
             error: judged.error.clone(),
             next_attempt_at: None,
             retry_reason: None,

@@ -24,8 +24,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use signpost_domain::{
     Clock as _, DeliveryId, EndpointId, Event, EventId, EventType, Outcome, SystemClock, TenantId,
     Trigger,
@@ -175,18 +179,18 @@ fn settlement(tenant: &TenantId, delivery: &DeliveryId) -> Settlement {
             requested_at: now,
             responded_at: Some(now),
             duration_ms: 12,
-            request_headers: json!({
+            request_headers: raw(&json!({
                 "content-type": "application/json", "content-length": "1100",
                 "user-agent": "Signpost/0.1", "webhook-id": delivery.as_str(),
                 "webhook-timestamp": "1767225600",
                 "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
-            }),
+            })),
             status_code: Some(200),
-            response_headers: Some(json!({
+            response_headers: Some(raw(&json!({
                 "content-type": "text/plain", "content-length": "2",
                 "date": "Thu, 01 Jan 2026 00:00:00 GMT", "server": "nginx",
-            })),
-            response_body: Some(b"ok".to_vec()),
+            }))),
+            response_body: Some(Bytes::from_static(b"ok")),
             error: None,
             next_attempt_at: None,
             retry_reason: None,
@@ -231,4 +235,9 @@ fn stat(process: u32) -> Option<(String, u32, [u64; 4])> {
         fields.get(1)?.parse().ok()?,
         times,
     ))
+}
+
+/// As the ledger takes headers.
+fn raw(json: &Value) -> Box<RawValue> {
+    to_raw_value(json).expect("texts can be written")
 }

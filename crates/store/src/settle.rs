@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use signpost_domain::{DeliveryId, DeliveryStatus, Outcome, TenantId, Trigger};
 use signpost_runtime::sabotaged;
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -43,14 +44,14 @@ pub struct NewAttempt {
     pub responded_at: Option<DateTime<Utc>>,
     /// From the request to the answer or the failure, in milliseconds.
     pub duration_ms: u32,
-    /// The request's headers, without secrets.
-    pub request_headers: Value,
+    /// The request's headers, without secrets: a JSON object.
+    pub request_headers: Box<RawValue>,
     /// The receiver's status code.
     pub status_code: Option<u16>,
-    /// The answer's headers.
-    pub response_headers: Option<Value>,
+    /// The answer's headers: a JSON object.
+    pub response_headers: Option<Box<RawValue>>,
     /// The first 16 KiB of the answer's body.
-    pub response_body: Option<Vec<u8>>,
+    pub response_body: Option<Bytes>,
     /// What went wrong, for a person.
     pub error: Option<String>,
     /// When the next attempt is due.
@@ -241,13 +242,13 @@ async fn settle_skipped(db: &mut PgConnection, item: &Settlement) -> Result<Sett
             .bind(attempt.requested_at)
             .bind(attempt.responded_at)
             .bind(to_i32(attempt.duration_ms))
-            .bind(attempt.request_headers.to_string())
+            .bind(attempt.request_headers.get())
             .bind(
                 attempt
                     .status_code
                     .and_then(|code| i16::try_from(code).ok()),
             )
-            .bind(attempt.response_headers.as_ref().map(Value::to_string))
+            .bind(attempt.response_headers.as_deref().map(RawValue::get))
             .bind(attempt.response_body.as_deref())
             .bind(attempt.error.as_deref().map(without_nul))
             .execute(&mut *tx)
@@ -271,9 +272,9 @@ struct Columns<'a> {
     requested_at: Vec<DateTime<Utc>>,
     responded_at: Vec<Option<DateTime<Utc>>>,
     duration_ms: Vec<i32>,
-    request_headers: Vec<String>,
+    request_headers: Vec<&'a str>,
     status_code: Vec<Option<i16>>,
-    response_headers: Vec<Option<String>>,
+    response_headers: Vec<Option<&'a str>>,
     response_body: Vec<Option<&'a [u8]>>,
     error: Vec<Option<Cow<'a, str>>>,
     retry_at: Vec<Option<DateTime<Utc>>>,
@@ -342,9 +343,7 @@ impl<'a> Columns<'a> {
             columns.requested_at.push(attempt.requested_at);
             columns.responded_at.push(attempt.responded_at);
             columns.duration_ms.push(to_i32(attempt.duration_ms));
-            columns
-                .request_headers
-                .push(attempt.request_headers.to_string());
+            columns.request_headers.push(attempt.request_headers.get());
             columns.status_code.push(
                 attempt
                     .status_code
@@ -352,7 +351,7 @@ impl<'a> Columns<'a> {
             );
             columns
                 .response_headers
-                .push(attempt.response_headers.as_ref().map(Value::to_string));
+                .push(attempt.response_headers.as_deref().map(RawValue::get));
             columns.response_body.push(attempt.response_body.as_deref());
             columns
                 .error

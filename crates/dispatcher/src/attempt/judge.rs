@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use signpost_domain::{DeliveryPolicy, Outcome};
-use signpost_egress::{Answer, Sent};
+use signpost_egress::{Answer, Sent, shown_headers};
 
 /// An answer, judged.
 #[derive(Debug)]
@@ -13,8 +14,8 @@ pub struct Judged {
     pub outcome: Outcome,
     /// The receiver's status, where there was one.
     pub status_code: Option<u16>,
-    /// The receiver's headers.
-    pub response_headers: Vec<(String, String)>,
+    /// The receiver's headers, as the record shows them; `None` without an answer.
+    pub response_headers: Option<Box<RawValue>>,
     /// The first 16 KiB of the receiver's answer.
     pub response_body: Option<Bytes>,
     /// What went wrong, for a person.
@@ -46,7 +47,7 @@ impl Judged {
                         Outcome::HttpError
                     },
                     status_code: Some(response.status),
-                    response_headers: response.headers,
+                    response_headers: Some(shown_headers(&response.headers)),
                     response_body: Some(response.body),
                     error,
                     retry_after: response.retry_after,
@@ -55,7 +56,7 @@ impl Judged {
             Answer::Failure(failure) => Self {
                 outcome: failure.outcome(),
                 status_code: failure.status,
-                response_headers: Vec::new(),
+                response_headers: None,
                 response_body: None,
                 error: Some(format!("{}: {}", failure.code.as_str(), failure.detail)),
                 retry_after: None,

@@ -82,17 +82,3 @@ fn refused(detail: &str) -> Sent {
         is_own_fault: false,
     })
 }
-
-/// The headers as the record shows them. Credentials that the tenant sends are blotted out.
-pub(super) fn shown_headers(request: &Request) -> Vec<(String, String)> {
-    let shown = |(name, value): &(HeaderName, HeaderValue)| {
-        let is_credential = *name == http::header::AUTHORIZATION || *name == http::header::COOKIE;
-        let value = if is_credential {
-            "[redacted]".into()
-        } else {
-            String::from_utf8_lossy(value.as_bytes())
-        };
-        (name.as_str().to_owned(), value.into_owned())
-    };
-    request.headers.iter().map(shown).collect()
-}

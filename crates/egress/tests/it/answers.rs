@@ -1,7 +1,10 @@
 //! Receivers whose answer counts: the body within bounds, the status as sent.
 
-use signpost_domain::Outcome;
 use std::time::Duration;
+
+use http::{HeaderValue, header::LOCATION};
+use signpost_domain::Outcome;
+use signpost_egress::shown_headers;
 
 use crate::kit::{
     PLENTY, Receiver, SHORT, egress, failure_code, failure_of, request, response, response_of, send,
@@ -71,7 +74,7 @@ async fn follows_no_redirect() {
         assert!(
             response
                 .headers
-                .contains(&("location".to_owned(), location))
+                .contains(&(LOCATION, HeaderValue::from_str(&location).unwrap()))
         );
         assert_eq!(receiver.connections(), 1);
     }
@@ -176,9 +179,10 @@ async fn header_bytes_beyond_ascii_are_kept_as_well_as_possible() {
     let bytes = b"HTTP/1.1 200 OK\r\nX-Name: caf\xe9 \xf0\x9f\x98\x80\r\nContent-Length: 0\r\n\r\n";
     let receiver = Receiver::answering(*bytes).await;
     let response = response(&egress(), &receiver.url()).await;
-    assert_eq!(
-        response.headers[0],
-        ("x-name".to_owned(), "caf\u{fffd} 😀".to_owned())
+    assert!(
+        shown_headers(&response.headers)
+            .get()
+            .starts_with("{\"x-name\":\"caf\u{fffd} 😀\"")
     );
 }
 
@@ -192,7 +196,7 @@ async fn cookies_and_credentials_are_not_kept() {
             .headers
             .iter()
             .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+            .map(|(_, v)| v.to_str().unwrap())
     };
     assert_eq!(value("set-cookie"), Some("[redacted]"));
     assert_eq!(value("authorization"), Some("[redacted]"));

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use signpost_broker::{Broker, BrokerConfig, BrokerUrl, ConsumerConfig, DeliveryMessage, topology};
 use signpost_domain::{
     Clock, DeliveryId, EndpointId, Event, EventId, EventType, Outcome, SystemClock, TenantId,
@@ -84,6 +87,11 @@ fn rand_bytes() -> [u8; 10] {
     bytes
 }
 
+/// As the ledger takes headers.
+fn raw(json: &Value) -> Box<RawValue> {
+    to_raw_value(json).unwrap()
+}
+
 async fn fail(store: &Store, delivery: &DeliveryId) {
     let attempt = NewAttempt {
         number: 1,
@@ -92,10 +100,10 @@ async fn fail(store: &Store, delivery: &DeliveryId) {
         requested_at: now(),
         responded_at: Some(now()),
         duration_ms: 42,
-        request_headers: json!({"webhook-id": "e1"}),
+        request_headers: raw(&json!({"webhook-id": "e1"})),
         status_code: Some(500),
-        response_headers: Some(json!({"content-type": "text/plain"})),
-        response_body: Some(b"<script>alert(1)</script>\xff".to_vec()),
+        response_headers: Some(raw(&json!({"content-type": "text/plain"}))),
+        response_body: Some(b"<script>alert(1)</script>\xff".to_vec().into()),
         error: Some("the receiver answered 500".to_owned()),
         next_attempt_at: None,
         retry_reason: Some("retries are used up".to_owned()),

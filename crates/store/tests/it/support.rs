@@ -3,9 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use signpost_domain::{
     DeliveryId, EndpointId, EndpointStatus, Event, EventId, EventType, KeyId, Outcome, TenantId,
     Trigger,
@@ -263,12 +267,17 @@ fn attempt(number: u32, second: i64, outcome: Outcome, status: u16) -> NewAttemp
         requested_at: at(second),
         responded_at: Some(at(second) + TimeDelta::milliseconds(12)),
         duration_ms: 12,
-        request_headers: json!({"webhook-id": "evt_1", "content-type": "application/json"}),
+        request_headers: raw(&json!({"webhook-id": "evt_1", "content-type": "application/json"})),
         status_code: Some(status),
-        response_headers: Some(json!({"server": "test"})),
-        response_body: Some(b"answer".to_vec()),
+        response_headers: Some(raw(&json!({"server": "test"}))),
+        response_body: Some(Bytes::from_static(b"answer")),
         error: None,
         next_attempt_at: None,
         retry_reason: None,
     }
+}
+
+/// As the ledger takes headers.
+pub(crate) fn raw(json: &Value) -> Box<RawValue> {
+    to_raw_value(json).unwrap()
 }
