@@ -28,20 +28,18 @@ struct Shown<'h>(&'h [(HeaderName, HeaderValue)]);
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
-        let mut rest = self.0;
-        let mut before = 0;
-        while let Some(((name, value), after)) = rest.split_first() {
-            let is_repeat = self.0[..before].iter().any(|(other, _)| other == name);
-            if !is_repeat {
-                let mut text = text(name, value);
-                for (_, more) in after.iter().filter(|(other, _)| other == name) {
-                    let joined = text.to_mut();
-                    joined.push_str(", ");
-                    joined.push_str(&self::text(name, more));
-                }
-                object.serialize_entry(name.as_str(), &text)?;
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let (before, after) = (&self.0[..index], &self.0[index + 1..]);
+            if before.iter().any(|(other, _)| other == name) {
+                continue;
             }
-            (rest, before) = (after, before + 1);
+            let mut joined = text(name, value);
+            for (_, value) in after.iter().filter(|(other, _)| other == name) {
+                let joined = joined.to_mut();
+                joined.push_str(", ");
+                joined.push_str(&text(name, value));
+            }
+            object.serialize_entry(name.as_str(), &joined)?;
         }
         object.end()
     }

@@ -14,7 +14,7 @@ pub struct Judged {
     pub outcome: Outcome,
     /// The receiver's status, where there was one.
     pub status_code: Option<u16>,
-    /// The receiver's headers, as the record shows them; `None` without an answer.
+    /// The receiver's headers, as the record shows them; `None` unless it answered to the end.
     pub response_headers: Option<Box<RawValue>>,
     /// The first 16 KiB of the receiver's answer.
     pub response_body: Option<Bytes>,
